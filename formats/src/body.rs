@@ -1,0 +1,26 @@
+//! Reading a request's body with a limit.
+
+use crate::handler::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use granary_storage::{Error, ErrorKind, Result, What};
+
+/// The whole body, when it is at most `limit` bytes; `announced` is the request's `Content-Length`, if any.
+///
+/// # Errors
+/// `TooLarge`/`what`, before reading when the announced length is over the limit; whatever broke the stream.
+pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, what: What) -> Result<Bytes> {
+    let too_large = || Error::new(ErrorKind::TooLarge, what, format!("the body is larger than the limit of {limit} bytes"));
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut all = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        if (all.len() + chunk.len()) as u64 > limit {
+            return Err(too_large());
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.freeze())
+}

@@ -1,0 +1,197 @@
+//! The one road of every request to a format: parse → authorize → resolve → admit →
+//! serve → render. Access is decided here, before a byte of the body is read.
+
+use crate::gate::{Gate, Held, Needs, Rights};
+use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply};
+use async_trait::async_trait;
+use granary_storage::access::{Principal, Visible};
+use granary_storage::catalog::{ManifestView, Repository};
+use granary_storage::{Error, ErrorKind, Result, Stores, What};
+use http::HeaderName;
+use std::sync::Arc;
+
+/// An operation that may run, with who runs it and what was looked up on the way.
+///
+/// Only the dispatch makes one; a format that holds it has been through the gate.
+pub struct Granted<Op> {
+    op: Op,
+    principal: Principal,
+    rights: Rights,
+    repository: Option<Repository>,
+    manifest: Option<ManifestView>,
+}
+
+impl<Op> Granted<Op> {
+    /// The operation.
+    pub fn op(&self) -> &Op {
+        &self.op
+    }
+
+    /// Who runs it.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The name under which it is recorded.
+    pub fn by(&self) -> Arc<str> {
+        self.principal.name.clone()
+    }
+
+    /// Whether the optional access number `index` of the operation's needs is held.
+    pub fn optional(&self, index: usize) -> Held {
+        self.rights.optional.get(index).copied().unwrap_or(Held::No)
+    }
+
+    /// What the principal may see across repositories.
+    pub fn visible(&self) -> &Visible {
+        &self.rights.visible
+    }
+
+    /// The repository that the operation names, if it exists.
+    pub fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
+    }
+
+    /// The repository that the operation names.
+    ///
+    /// # Errors
+    /// `NotFound`/`Repository` when it does not exist.
+    pub fn existing_repository(&self) -> Result<&Repository> {
+        self.repository.as_ref().ok_or_else(|| Error::not_found(What::Repository, "there is no such repository"))
+    }
+
+    /// The manifest that the operation serves, resolved once.
+    ///
+    /// # Errors
+    /// `NotFound`/`Manifest` when there is none.
+    pub fn manifest(&self) -> Result<&ManifestView> {
+        self.manifest.as_ref().ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
+    }
+
+    /// The operation, by value.
+    pub fn into_op(self) -> Op {
+        self.op
+    }
+}
+
+/// Who calls, as far as the server could tell before the operation is known.
+pub struct Caller {
+    /// The principal, or why the credentials do not hold.
+    pub principal: Result<Principal>,
+    /// `scheme://host[:port]` as the client knows this server; for challenges.
+    pub origin: String,
+}
+
+/// What dispatch needs besides the request.
+pub struct Dispatch {
+    /// Decides.
+    pub gate: Arc<dyn Gate>,
+    /// The stores.
+    pub stores: Stores,
+    /// The fixed name of the service that tokens are for.
+    pub service: String,
+}
+
+/// A format without its types, as the registry of formats keeps it.
+#[async_trait(?Send)]
+pub(crate) trait Mounted: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn mount(&self) -> &'static str;
+    async fn dispatch(&self, cx: &Dispatch, caller: Caller, head: Head<'_>, body: Body) -> Reply;
+}
+
+#[async_trait(?Send)]
+impl<F: FormatHandler> Mounted for F {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn mount(&self) -> &'static str {
+        F::MOUNT
+    }
+
+    async fn dispatch(&self, cx: &Dispatch, caller: Caller, head: Head<'_>, body: Body) -> Reply {
+        let Caller { principal, origin } = caller;
+        let mut scope = String::new();
+        let outcome = async {
+            let op = self.parse(&head, &cx.stores)?;
+            let needs = op.needs();
+            let principal = principal.inspect_err(|_| scope = scope_of(&needs))?;
+            let rights = cx.gate.authorize(&principal, &needs).await.inspect_err(|_| scope = scope_of(&needs))?;
+            let (granted, warnings) = resolve(cx, op, principal, rights).await?;
+            // Widening a token is the one refusal that an operation itself can find (a mount).
+            let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
+                if error.kind() == ErrorKind::Unauthenticated {
+                    scope = scope_of(&needs);
+                }
+            })?;
+            Ok::<_, Error>(warnings.into_iter().fold(reply, |reply, text| reply.header(WARNING, warning(&text))))
+        }
+        .await;
+        match outcome {
+            Ok(reply) => reply,
+            Err(error) => {
+                log(F::NAME, &head, &error);
+                self.render_error(&error, &Challenge { origin, service: cx.service.clone(), scope })
+            }
+        }
+    }
+}
+
+async fn resolve<Op: Operation>(cx: &Dispatch, op: Op, principal: Principal, rights: Rights) -> Result<(Granted<Op>, Vec<String>)> {
+    let catalog = &cx.stores.catalog;
+    let repository = match op.repository() {
+        Some(name) => catalog.repository(name.clone()).await?,
+        None => None,
+    };
+    let manifest = match (&repository, op.serves()) {
+        (Some(repository), Some(reference)) => catalog.manifest(repository.id, reference.clone()).await?,
+        _ => None,
+    };
+    let mut warnings = Vec::new();
+    if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
+        warnings = cx.gate.admit(&principal, repository, manifest).await?;
+    }
+    Ok((Granted { op, principal, rights, repository, manifest }, warnings))
+}
+
+/// The scopes that would satisfy `needs`, in the grammar of the token endpoint.
+fn scope_of(needs: &Needs) -> String {
+    match needs {
+        Needs::Login => String::new(),
+        Needs::Listing => "registry:catalog:*".into(),
+        Needs::Access { required, optional, .. } => {
+            let mut merged: Vec<granary_storage::access::Access> = Vec::new();
+            for access in required.iter().chain(optional) {
+                match merged.iter_mut().find(|known| known.repository == access.repository) {
+                    Some(known) => known.actions = known.actions | access.actions,
+                    None => merged.push(access.clone()),
+                }
+            }
+            let scopes = merged.iter().map(|access| {
+                let words: Vec<_> = access.actions.scope_words().collect();
+                format!("repository:{}:{}", access.repository, words.join(","))
+            });
+            scopes.collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+const WARNING: HeaderName = HeaderName::from_static("warning");
+
+/// `299 - "text"` (RFC 7234 §5.5), with what would break the quoted string taken out.
+pub(crate) fn warning(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\')).take(1024).collect();
+    format!("299 - \"{clean}\"")
+}
+
+fn log(format: &'static str, head: &Head<'_>, error: &Error) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let (method, path) = (head.method.as_str(), head.path);
+    match error.kind() {
+        ErrorKind::Internal | ErrorKind::StorageFull | ErrorKind::Unavailable => {
+            tracing::error!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
+        }
+        _ => tracing::debug!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! The questions that dispatch asks before an operation runs: may this principal do
+//! this, and may anybody have these bytes now? The server answers them, in one place.
+
+use async_trait::async_trait;
+use granary_storage::Result;
+use granary_storage::access::{Access, Principal, Visible};
+use granary_storage::catalog::{ManifestView, Repository};
+
+/// The access an operation needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Credentials of any kind; a token for anonymous counts.
+    Login,
+    /// Access to repositories.
+    Access {
+        /// Without all of these the operation does not run.
+        required: Vec<Access>,
+        /// These widen what it may do; the grant says which of them hold.
+        optional: Vec<Access>,
+        /// Whether it also looks for content across repositories, and so needs to know which are visible.
+        across: bool,
+    },
+    /// A list of repositories, filtered to what the principal may read.
+    Listing,
+}
+
+impl Needs {
+    /// One required access.
+    pub fn one(access: Access) -> Self {
+        Self::Access { required: vec![access], optional: Vec::new(), across: false }
+    }
+}
+
+/// Whether an optional access is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is.
+    Yes,
+    /// The principal holds it, but the token in use does not reach that far: a wider one would do.
+    TokenTooNarrow,
+    /// It is not.
+    No,
+}
+
+/// What the gate grants.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    /// For each optional access of the needs, in their order.
+    pub optional: Vec<Held>,
+    /// What the principal may see across repositories; nothing unless the needs ask for it.
+    pub visible: Visible,
+}
+
+/// Decides. Implemented once, by the server.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// Whether `by` may do what `needs` says.
+    ///
+    /// # Errors
+    /// `Unauthenticated`/`Credentials` for anonymous, `Unauthenticated`/`Scope` for a token that is too narrow,
+    /// `Denied` for a known principal without the right; the same whether or not the repository exists.
+    async fn authorize(&self, by: &Principal, needs: &Needs) -> Result<Rights>;
+
+    /// Whether the bytes of this manifest may go out now; gives the warnings to send along.
+    ///
+    /// # Errors
+    /// `Blocked` with the sentence of the policy.
+    async fn admit(&self, by: &Principal, repository: &Repository, manifest: &ManifestView) -> Result<Vec<String>>;
+}

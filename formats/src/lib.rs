@@ -1,0 +1,20 @@
+//! The formats that Granary speaks, and the dispatch that decides access before any of them runs.
+//!
+//! A new format is one folder here, its `mod` line, and one `.with(…)` in [`formats`].
+
+mod body;
+mod dispatch;
+mod gate;
+mod handler;
+pub mod oci;
+mod registry;
+
+pub use dispatch::{Caller, Dispatch, Granted};
+pub use gate::{Gate, Held, Needs, Rights};
+pub use handler::{Body, Challenge, FormatHandler, Head, Headers, Operation, Reply, ReplyBody};
+pub use registry::{Registry, Route};
+
+/// Every format of this build.
+pub fn formats() -> Registry {
+    Registry::default().with(oci::Oci)
+}

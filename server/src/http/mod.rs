@@ -1,0 +1,89 @@
+//! HTTP: the route table, on one screen, and the server that runs it.
+
+mod bridge;
+mod health;
+mod origin;
+mod state;
+mod token;
+
+pub(crate) use origin::Origins;
+pub(crate) use state::State;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use granary_storage::clock::Millis;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing::Instrument as _;
+
+/// How the server runs.
+pub(crate) struct Options {
+    /// Worker threads.
+    pub(crate) workers: usize,
+    /// How long a client may take to send its headers.
+    pub(crate) header_timeout: Duration,
+    /// How long in-flight requests may take once the server is told to stop.
+    pub(crate) drain_timeout: Duration,
+    /// Connections open at once, of all workers.
+    pub(crate) connections: usize,
+}
+
+/// Builds the server on a socket that is already bound. Signals are the caller's.
+///
+/// # Errors
+/// When the socket cannot be used.
+pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Options) -> std::io::Result<actix_web::dev::Server> {
+    let workers = options.workers.max(1);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .route("/token", web::get().to(token::get))
+            .route("/token", web::post().to(token::post))
+            .route("/livez", web::get().to(health::livez))
+            .route("/readyz", web::get().to(health::readyz))
+            .route("/metrics", web::get().to(health::metrics))
+            .default_service(web::to(format_or_nothing))
+    })
+    .workers(workers)
+    .max_connections(options.connections.div_ceil(workers))
+    .client_request_timeout(options.header_timeout)
+    .shutdown_timeout(options.drain_timeout.as_secs())
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Everything that is not a route above belongs to a format, or to nobody.
+async fn format_or_nothing(state: web::Data<State>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let path = request.uri().path();
+    let Some((route, rest)) = state.formats.route(path) else {
+        return HttpResponse::NotFound().content_type("text/plain").body("there is nothing here\n");
+    };
+    let started = Instant::now();
+    let id = next_request_id();
+    let span = tracing::debug_span!("request", id = %id);
+    let mut response = bridge::to_format(&state, route, rest, &request, payload).instrument(span).await;
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    state.metrics.request(route.name(), request.method().as_str(), status, elapsed);
+    tracing::debug!(%id, method = %request.method(), path, status, ms = elapsed.as_millis(), "answered {} {path} with {status}", request.method());
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response
+}
+
+/// Unique in this process and unlikely to repeat in the next: the start time, then a counter.
+fn next_request_id() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    static START: std::sync::LazyLock<Millis> = std::sync::LazyLock::new(granary_storage::clock::now);
+    format!("{:x}-{:x}", *START, COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A time as RFC 3339 with seconds, UTC; the epoch for a time that no calendar holds.
+fn rfc3339(at: Millis) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}

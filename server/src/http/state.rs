@@ -1,0 +1,36 @@
+//! What every request handler shares.
+
+use super::origin::Origins;
+use crate::auth::{Authenticator, TokenEndpoint};
+use crate::metrics::Metrics;
+use granary_formats::{Dispatch, Registry};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Shared by all workers.
+pub(crate) struct State {
+    /// The formats by path.
+    pub(crate) formats: Registry,
+    /// The gate and the stores, for the formats.
+    pub(crate) dispatch: Dispatch,
+    /// Credentials to principals.
+    pub(crate) authenticator: Arc<Authenticator>,
+    /// The token endpoint.
+    pub(crate) tokens: TokenEndpoint,
+    /// How clients know this server.
+    pub(crate) origins: Origins,
+    /// A body without a byte for this long is given up.
+    pub(crate) body_idle: Duration,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// Whether the server is on its way down.
+    pub(crate) draining: Arc<AtomicBool>,
+}
+
+impl State {
+    /// Whether the server is on its way down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

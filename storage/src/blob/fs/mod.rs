@@ -1,0 +1,164 @@
+//! Blobs in a folder:
+//!
+//! ```text
+//! uploads/<upload id>                           bytes of an upload that is not committed
+//! blobs/sha256/ab/<hex>.<upload id>             a committed blob
+//! ```
+//!
+//! How bytes get there is `writer.rs`, how they come back is `read.rs`; this file knows the folders.
+
+mod folders;
+mod list;
+mod read;
+mod sink;
+mod writer;
+
+use super::{BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
+use crate::digest::Algorithm;
+use crate::error::{Error, Result};
+use async_trait::async_trait;
+use quick_cache::sync::Cache;
+use sink::{Parked, Sink};
+use std::collections::HashMap;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::Semaphore;
+
+/// Commits that flush at once. Measured: at 16 KiB a blob, 64 of them gain at most 30 % over 8 for six times the latency.
+const COMMITS: usize = 16;
+/// Hasher states kept for uploads between two requests. A lost one costs reading the upload back, nothing else.
+const PARKED: usize = 10_000;
+
+/// A blob store in a folder.
+#[derive(Clone)]
+pub struct FsStore(Arc<Inner>);
+
+struct Inner {
+    root: PathBuf,
+    commits: Semaphore,
+    parked: Cache<UploadId, Parked>,
+    /// Uploads that a writer of this process has open, so that a newer writer can stop it.
+    open: Mutex<HashMap<UploadId, Weak<Mutex<Sink>>>>,
+}
+
+impl FsStore {
+    /// Opens the store in `root`, making its folders durable on first use. Blocks; for start-up.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or written.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        folders::prepare(&root)?;
+        Ok(Self(Arc::new(Inner {
+            root,
+            commits: Semaphore::new(COMMITS),
+            parked: Cache::new(PARKED),
+            open: Mutex::default(),
+        })))
+    }
+}
+
+impl Inner {
+    fn upload_path(&self, upload: UploadId) -> PathBuf {
+        self.root.join("uploads").join(upload.to_string())
+    }
+
+    fn blob_path(&self, key: &StorageKey) -> PathBuf {
+        self.root.join("blobs").join(key.as_str())
+    }
+
+    /// Stops the writer that this process has open for `upload`, if any, and waits for the write it is in.
+    fn fence(&self, upload: UploadId) {
+        let older = lock(&self.open).remove(&upload);
+        if let Some(sink) = older.and_then(|sink| sink.upgrade()) {
+            lock(&sink).fence();
+        }
+    }
+
+    fn register(&self, upload: UploadId, sink: &Arc<Mutex<Sink>>) {
+        let mut open = lock(&self.open);
+        open.retain(|_, sink| sink.strong_count() > 0);
+        open.insert(upload, Arc::downgrade(sink));
+    }
+}
+
+/// A lock whose holder panicked is taken all the same: every state behind these locks is valid between two statements.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}
+
+/// Flushes a folder, so that a rename in it survives a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Removes a file; one that is not there is fine.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl BlobStore for FsStore {
+    async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
+        Ok(Box::new(writer::Writer::new(self.0.clone(), upload, Sink::fresh(self.0.upload_path(upload), algorithm))))
+    }
+
+    async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
+        let store = self.0.clone();
+        let sink = blocking(move || {
+            store.fence(upload);
+            let parked = store.parked.remove(&upload).map(|(_, parked)| parked);
+            Sink::reopen(store.upload_path(upload), algorithm, offset, parked)
+        });
+        Ok(Box::new(writer::Writer::new(self.0.clone(), upload, sink.await?)))
+    }
+
+    async fn discard(&self, upload: UploadId) -> Result<()> {
+        let store = self.0.clone();
+        blocking(move || {
+            store.fence(upload);
+            store.parked.remove(&upload);
+            Ok(remove(&store.upload_path(upload))?)
+        })
+        .await
+    }
+
+    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
+        read::stream(self.0.blob_path(key), range).await
+    }
+
+    async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
+        let path = self.0.blob_path(key);
+        blocking(move || match std::fs::metadata(&path) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<()> {
+        let path = self.0.blob_path(key);
+        blocking(move || Ok(remove(&path)?)).await
+    }
+
+    async fn list(&self) -> Result<Listing> {
+        list::all(self.0.root.clone()).await
+    }
+
+    async fn free_space(&self) -> Result<Option<u64>> {
+        // One system call on the local file system, cheaper than a change of thread.
+        let free = rustix::fs::statvfs(&self.0.root).map_err(io::Error::from)?;
+        Ok(Some(free.f_bavail.saturating_mul(free.f_frsize)))
+    }
+}

@@ -1,0 +1,147 @@
+//! Blobs in memory, for tests: the same contract, and nothing survives the process.
+
+use super::{BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored, UploadId, VerifiedBlob};
+use crate::clock::{self, Millis};
+use crate::digest::{Algorithm, Digest};
+use crate::error::{Error, ErrorKind, Result, What};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A blob store in memory.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Content>>);
+
+#[derive(Default)]
+struct Content {
+    /// The bytes of each upload, and which writer holds it.
+    uploads: HashMap<UploadId, (BytesMut, u64, Millis)>,
+    blobs: HashMap<StorageKey, (Bytes, Millis)>,
+    writers: u64,
+}
+
+struct MemoryWriter {
+    store: MemoryStore,
+    upload: UploadId,
+    number: u64,
+    offset: u64,
+}
+
+impl MemoryStore {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self, upload: UploadId, bytes: BytesMut) -> Box<dyn BlobWriter> {
+        let mut content = self.content();
+        content.writers += 1;
+        let (number, offset) = (content.writers, bytes.len() as u64);
+        content.uploads.insert(upload, (bytes, number, clock::now()));
+        Box::new(MemoryWriter { store: self.clone(), upload, number, offset })
+    }
+}
+
+impl MemoryWriter {
+    /// The upload's bytes, while this writer is the newest.
+    fn bytes<T>(&self, work: impl FnOnce(&mut BytesMut) -> T) -> Result<T> {
+        match self.store.content().uploads.get_mut(&self.upload) {
+            Some((bytes, number, modified)) if *number == self.number => {
+                *modified = clock::now();
+                Ok(work(bytes))
+            }
+            _ => Err(Error::new(ErrorKind::Conflict, What::Upload, "another request has taken this upload over")),
+        }
+    }
+}
+
+#[async_trait]
+impl BlobStore for MemoryStore {
+    async fn begin(&self, upload: UploadId, _: Algorithm) -> Result<Box<dyn BlobWriter>> {
+        Ok(self.writer(upload, BytesMut::new()))
+    }
+
+    async fn resume(&self, upload: UploadId, _: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
+        let held = self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.clone());
+        let mut bytes = held.ok_or_else(|| Error::not_found(What::Upload, "the upload's bytes are gone; start again"))?;
+        bytes.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
+        Ok(self.writer(upload, bytes))
+    }
+
+    async fn discard(&self, upload: UploadId) -> Result<()> {
+        self.content().uploads.remove(&upload);
+        Ok(())
+    }
+
+    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
+        let held = self.content().blobs.get(key).map(|(bytes, _)| bytes.clone());
+        let bytes = held.ok_or_else(|| Error::internal(format!("no blob {key}")))?;
+        let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        let part = bounds.filter(|(start, end)| start <= end && *end <= bytes.len()).map(|(start, end)| bytes.slice(start..end));
+        let part = part.ok_or_else(|| Error::internal("a blob is shorter than its size in the catalog"))?;
+        Ok(Box::pin(stream::iter([Ok(part)])))
+    }
+
+    async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
+        Ok(self.content().blobs.get(key).map(|(bytes, _)| bytes.len() as u64))
+    }
+
+    async fn delete(&self, key: &StorageKey) -> Result<()> {
+        self.content().blobs.remove(key);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Listing> {
+        let content = self.content();
+        let uploads = content.uploads.iter().map(|(id, (.., modified))| Stored::Upload { id: *id, modified: *modified });
+        let blobs = content.blobs.iter().map(|(key, (_, modified))| Stored::Blob { key: key.clone(), modified: *modified });
+        let all: Vec<Stored> = uploads.chain(blobs).collect();
+        Ok(Box::pin(stream::iter([Ok(all)])))
+    }
+
+    async fn free_space(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl BlobWriter for MemoryWriter {
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.bytes(|bytes| bytes.extend_from_slice(&chunk))?;
+        self.offset += chunk.len() as u64;
+        Ok(())
+    }
+
+    async fn park(self: Box<Self>) -> Result<u64> {
+        self.bytes(|_| ())?;
+        if self.offset == 0 {
+            self.store.content().uploads.remove(&self.upload);
+        }
+        Ok(self.offset)
+    }
+
+    async fn commit(self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob> {
+        let bytes = self.bytes(|bytes| bytes.split().freeze())?;
+        let mut content = self.store.content();
+        content.uploads.remove(&self.upload);
+        let actual = Digest::of(expected.algorithm(), &bytes);
+        if actual != *expected {
+            let sentence = format!("the bytes received have the digest {actual}, not {expected}");
+            return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
+        }
+        let key = StorageKey::new(expected, &self.upload);
+        let size = bytes.len() as u64;
+        content.blobs.insert(key.clone(), (bytes, clock::now()));
+        Ok(VerifiedBlob::new(*expected, size, key))
+    }
+
+    async fn abort(self: Box<Self>) -> Result<()> {
+        self.store.discard(self.upload).await
+    }
+}

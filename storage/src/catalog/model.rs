@@ -1,0 +1,406 @@
+//! What goes into the catalog and what comes out, as plain values.
+//! How rows look is `schema.rs`; how they are read and written is `queries/`.
+
+use crate::access::Role;
+use crate::blob::{StorageKey, UploadId, VerifiedBlob};
+use crate::clock::Millis;
+use crate::digest::{Algorithm, Digest};
+use crate::name::{ProjectName, RepositoryName, Tag};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The number of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub i64);
+
+/// The number of a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectId(pub i64);
+
+/// The number of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryId(pub i64);
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Its number.
+    pub id: ProjectId,
+    /// Its name.
+    pub name: ProjectName,
+    /// Whether everybody may read it (where anonymous access is on at all).
+    pub public: bool,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// What a repository holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StorageFormat {
+    /// Manifests: images, charts, any OCI artifact.
+    Oci,
+    /// Files.
+    Generic,
+}
+
+impl StorageFormat {
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its number.
+    pub id: RepositoryId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its canonical name.
+    pub name: RepositoryName,
+    /// What it holds.
+    pub format: StorageFormat,
+}
+
+/// A blob as one repository sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobView {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where its bytes lie.
+    pub key: StorageKey,
+    /// Until when the link holds without a manifest that names the blob.
+    pub lease_until: Millis,
+}
+
+/// A verified blob to be made visible in a repository.
+#[derive(Clone, Debug)]
+pub struct NewBlob {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The proof that the bytes are there.
+    pub blob: VerifiedBlob,
+    /// The upload session to close in the same transaction, with the epoch under which it was written.
+    /// When another request has taken the session over since, the commit fails with `Conflict`/`Upload`.
+    pub session: Option<(UploadId, i64)>,
+    /// How long the link holds without a manifest.
+    pub lease_until: Millis,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// How a blob commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// These bytes are now the blob.
+    New,
+    /// The blob was there already: the caller removes its own copy.
+    Duplicate,
+}
+
+/// An upload session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// The repository it belongs to.
+    pub repository: RepositoryId,
+    /// The name of the principal it belongs to.
+    pub principal: Arc<str>,
+    /// The algorithm it is hashed with as it arrives.
+    pub algorithm: Algorithm,
+    /// Bytes acknowledged.
+    pub offset: u64,
+    /// Grows with each request that takes the session over; a writer with an older one is fenced off.
+    pub epoch: i64,
+    /// When it is swept unless touched.
+    pub expires_at: Millis,
+}
+
+/// What an artifact is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A container image for one platform.
+    Image,
+    /// A list of manifests.
+    Index,
+    /// A Helm chart.
+    Chart,
+    /// Any other artifact.
+    Artifact,
+    /// A file.
+    File,
+    /// A signature of another artifact.
+    Signature,
+    /// A bill of materials of another artifact.
+    Sbom,
+    /// A statement about another artifact.
+    Attestation,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] =
+        [Self::Image, Self::Index, Self::Chart, Self::Artifact, Self::File, Self::Signature, Self::Sbom, Self::Attestation];
+
+    /// The word in the catalog and in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Index => "index",
+            Self::Chart => "chart",
+            Self::Artifact => "artifact",
+            Self::File => "file",
+            Self::Signature => "signature",
+            Self::Sbom => "sbom",
+            Self::Attestation => "attestation",
+        }
+    }
+}
+
+/// How a manifest refers to something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EdgeRole {
+    /// The config blob.
+    Config,
+    /// A layer blob.
+    Layer,
+    /// A manifest (or, in a build cache's index, a blob) that an index lists.
+    Child,
+    /// The artifact that this one is about. It may be missing.
+    Subject,
+    /// The bytes of a generic file.
+    File,
+}
+
+impl EdgeRole {
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Layer => "layer",
+            Self::Child => "child",
+            Self::Subject => "subject",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A reference from a new manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEdge {
+    /// What is referred to.
+    pub child: Digest,
+    /// How.
+    pub role: EdgeRole,
+    /// Whether it must be here: a linked blob for config, layer and file; a live artifact or a linked blob for a child.
+    pub required: bool,
+}
+
+/// A manifest to be stored, already parsed and hashed.
+#[derive(Clone, Debug)]
+pub struct NewManifest {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The digest of `bytes`.
+    pub digest: Digest,
+    /// The manifest, verbatim.
+    pub bytes: Bytes,
+    /// Its media type, without parameters.
+    pub media_type: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its artifact type, or for an image manifest without one its config's media type.
+    pub artifact_type: Option<String>,
+    /// What it is about.
+    pub subject: Option<Digest>,
+    /// Its descriptor as JSON, ready for a referrers answer; only with `subject`.
+    pub descriptor: Option<String>,
+    /// The annotations of the manifest, as a JSON object of strings.
+    pub labels: String,
+    /// Bytes of the manifest and of everything it names directly.
+    pub total_size: u64,
+    /// What it refers to. May repeat; the catalog keeps one of each.
+    pub edges: Vec<NewEdge>,
+    /// The names that shall point at it.
+    pub tags: Vec<Tag>,
+    /// What must hold for those names.
+    pub condition: Condition,
+    /// Whether the caller may point an existing name at other content.
+    pub may_overwrite: bool,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// A condition on what a name points at, tested in the transaction that moves it (RFC 9110 §13.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// None.
+    #[default]
+    Always,
+    /// The name is free (`If-None-Match: *`).
+    Absent,
+    /// The name points at something (`If-Match: *`).
+    Present,
+    /// The name points at one of these (`If-Match: "…"`).
+    OneOf(Vec<Digest>),
+    /// The name points at none of these (`If-None-Match: "…"`).
+    NoneOf(Vec<Digest>),
+}
+
+impl Condition {
+    /// Whether the condition holds for a name that points at `current`.
+    pub fn holds(&self, current: Option<&Digest>) -> bool {
+        match (self, current) {
+            (Self::Always, _) | (Self::Absent, None) | (Self::Present, Some(_)) | (Self::NoneOf(_), None) => true,
+            (Self::Absent, Some(_)) | (Self::Present | Self::OneOf(_), None) => false,
+            (Self::OneOf(wanted), Some(current)) => wanted.contains(current),
+            (Self::NoneOf(refused), Some(current)) => !refused.contains(current),
+        }
+    }
+}
+
+/// How a manifest came to rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether the repository did not hold this manifest before.
+    pub created: bool,
+    /// The tags that now point at it and did not before, with what they pointed at.
+    pub moved: Vec<(Tag, Option<Digest>)>,
+}
+
+/// A manifest as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestView {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: Arc<str>,
+    /// What it is.
+    pub kind: Kind,
+    /// Its bytes, verbatim.
+    pub bytes: Bytes,
+}
+
+/// How a deletion ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone (in the trash).
+    Done,
+    /// It was not here.
+    Absent,
+    /// It is held: these artifacts of the repository refer to it (a few of them).
+    InUse(Vec<Digest>),
+}
+
+/// One line of a tag's history, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// What the tag points at since then, or `None` since it was deleted.
+    pub digest: Option<Digest>,
+    /// When.
+    pub at: Millis,
+    /// By whom.
+    pub by: String,
+}
+
+/// A referrer: its digest, for paging, and its descriptor as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// The referring artifact.
+    pub digest: Digest,
+    /// Its artifact type.
+    pub artifact_type: Option<String>,
+    /// Its descriptor.
+    pub descriptor: String,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The password's hash in PHC form.
+    pub password_hash: Arc<str>,
+    /// Whether it administers the whole system.
+    pub admin: bool,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// Grows with every change of password or state; a token of an older generation is dead.
+    pub generation: i64,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// What the gate needs to know of an account: read on every request, so kept in memory on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// The account's number.
+    pub id: AccountId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it administers the whole system.
+    pub admin: bool,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// Its generation.
+    pub generation: i64,
+    /// Its role in each project.
+    pub roles: HashMap<ProjectId, Role>,
+}
+
+/// A key that signs tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Its id, the `kid` of a token's header.
+    pub id: String,
+    /// The private key, PKCS #8 (RFC 5958).
+    pub pkcs8: Vec<u8>,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A refresh token, known by its hash only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// SHA-256 of the token, hexadecimal.
+    pub hash: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The account's generation when it was issued; an older one is dead.
+    pub generation: i64,
+    /// When it ends.
+    pub expires_at: Millis,
+}
+
+/// One numbered row for everything that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number.
+    pub seq: i64,
+    /// When.
+    pub at: Millis,
+    /// Who.
+    pub principal: String,
+    /// What happened, as `noun.verb` (`tag.moved`).
+    pub kind: String,
+    /// Where, if in a repository.
+    pub repository: Option<RepositoryId>,
+    /// The rest, as a JSON object.
+    pub body: String,
+}

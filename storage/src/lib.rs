@@ -1,0 +1,24 @@
+//! Everything of Granary that survives a restart.
+//!
+//! ```text
+//! server → { formats } → storage
+//! ```
+//!
+//! [`blob`] keeps bytes, [`catalog`] keeps what they mean, [`upload`] joins the two
+//! in the order that loses nothing: bytes before names, names before acknowledgements.
+
+pub mod access;
+pub mod blob;
+pub mod catalog;
+pub mod clock;
+pub mod digest;
+mod error;
+pub mod limits;
+pub mod name;
+mod store;
+pub mod sweep;
+pub mod upload;
+
+pub use digest::{Algorithm, Digest, Hasher};
+pub use error::{Error, ErrorKind, Result, What};
+pub use store::Stores;

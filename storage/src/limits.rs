@@ -1,0 +1,50 @@
+//! The limits that the store and the formats enforce, with their defaults.
+//! The configuration section `[limits]` sets each of them under the same name.
+
+use std::time::Duration;
+
+/// Every limit below HTTP. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A manifest, at most.
+    pub manifest_bytes: u64,
+    /// A blob, at most.
+    pub blob_bytes: u64,
+    /// Open upload sessions of one principal, at most.
+    pub uploads_per_principal: u64,
+    /// An upload session without a request for this long is swept.
+    pub upload_expiry: Duration,
+    /// How long an uploaded or mounted blob that no manifest names yet is kept.
+    pub blob_lease: Duration,
+    /// Entries of a page when the client names no number.
+    pub page_default: usize,
+    /// Entries of a page, at most; a larger wish is cut to it.
+    pub page_max: usize,
+    /// Descriptors in one manifest, at most.
+    pub manifest_references: usize,
+    /// `tag` parameters in one request, at most.
+    pub tag_parameters: usize,
+    /// Ranges in one `Range` header, at most.
+    pub ranges_per_request: usize,
+    /// Free space under which writes are refused.
+    pub storage_reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self {
+            manifest_bytes: 4 * MIB,
+            blob_bytes: 100 * 1024 * MIB,
+            uploads_per_principal: 1000,
+            upload_expiry: Duration::from_secs(7 * 24 * 3600),
+            blob_lease: Duration::from_secs(24 * 3600),
+            page_default: 100,
+            page_max: 1000,
+            manifest_references: 10_000,
+            tag_parameters: 64,
+            ranges_per_request: 32,
+            storage_reserve: 64 * MIB,
+        }
+    }
+}

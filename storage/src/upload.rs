@@ -1,0 +1,198 @@
+//! The one upload engine: sessions that survive a disconnect, a restart and a
+//! change of process, for every protocol that uploads in pieces.
+//!
+//! It joins the blob store and the catalog in the order of DESIGN §5.1: bytes are
+//! durable before a row names them, and the row is durable before anybody hears of it.
+//! A session belongs to one repository and one principal. A newer request on it takes
+//! it over, and what the older one still wants to write is refused.
+
+use crate::blob::{BlobStore, BlobWriter, UploadId};
+use crate::catalog::{Catalog, Committed, NewBlob, RepositoryId, Upload};
+use crate::clock;
+use crate::digest::{Algorithm, Digest};
+use crate::error::{Error, ErrorKind, Result, What};
+use crate::limits::Limits;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Opens, continues and ends uploads.
+#[derive(Clone)]
+pub struct Uploads {
+    blobs: Arc<dyn BlobStore>,
+    catalog: Catalog,
+    limits: Arc<Limits>,
+}
+
+impl Uploads {
+    /// An engine over a store and a catalog.
+    pub fn new(blobs: Arc<dyn BlobStore>, catalog: Catalog, limits: Arc<Limits>) -> Self {
+        Self { blobs, catalog, limits }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `TooManyRequests`/`Upload` when `by` has as many open as [`Limits::uploads_per_principal`] allows;
+    /// `StorageFull` when less than [`Limits::storage_reserve`] is free.
+    pub async fn begin(&self, repository: RepositoryId, by: Arc<str>, algorithm: Algorithm) -> Result<Upload> {
+        self.check_space().await?;
+        self.catalog.create_upload(repository, by, algorithm, self.expiry(), self.limits.uploads_per_principal).await
+    }
+
+    /// Where a session stands. [`Upload::offset`] is what has been acknowledged.
+    ///
+    /// # Errors
+    /// `NotFound`/`Upload` when there is none of that id for this repository and principal.
+    pub async fn status(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Upload> {
+        self.catalog.upload(id, repository, by).await?.ok_or_else(unknown)
+    }
+
+    /// Takes a session over and goes on writing it where it stands.
+    ///
+    /// # Errors
+    /// As [`Uploads::status`].
+    pub async fn open(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
+        let mut session = self.catalog.claim_upload(id, repository, by, self.expiry()).await?.ok_or_else(unknown)?;
+        // The first claim finds no file; any later one may find bytes that were never acknowledged.
+        let writer = if session.epoch == 1 {
+            self.blobs.begin(id, session.algorithm).await?
+        } else {
+            match self.blobs.resume(id, session.algorithm, session.offset).await {
+                Err(error) if error.is_not_found() => self.blobs.begin(id, session.algorithm).await?,
+                resumed => resumed?,
+            }
+        };
+        // A power cut may have taken acknowledged bytes that were not yet durable.
+        session.offset = writer.offset();
+        Ok(Writing { engine: self.clone(), writer, repository, by: session.principal.clone(), session: Some(session) })
+    }
+
+    /// Starts an upload of one request, which leaves no session behind.
+    ///
+    /// # Errors
+    /// `StorageFull` when less than [`Limits::storage_reserve`] is free.
+    pub async fn single(&self, repository: RepositoryId, by: Arc<str>, algorithm: Algorithm) -> Result<Writing> {
+        self.check_space().await?;
+        let writer = self.blobs.begin(UploadId::random(), algorithm).await?;
+        Ok(Writing { engine: self.clone(), writer, repository, by, session: None })
+    }
+
+    /// Ends a session and throws its bytes away.
+    ///
+    /// # Errors
+    /// As [`Uploads::status`].
+    pub async fn cancel(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<()> {
+        if !self.catalog.delete_upload(id, repository, by).await? {
+            return Err(unknown());
+        }
+        self.blobs.discard(id).await
+    }
+
+    async fn check_space(&self) -> Result<()> {
+        match self.blobs.free_space().await? {
+            Some(free) if free < self.limits.storage_reserve => Err(Error::storage_full()),
+            _ => Ok(()),
+        }
+    }
+
+    fn expiry(&self) -> clock::Millis {
+        clock::now() + clock::millis(self.limits.upload_expiry)
+    }
+}
+
+fn unknown() -> Error {
+    Error::not_found(What::Upload, "there is no such upload; it may have expired, been completed or been cancelled")
+}
+
+fn taken_over() -> Error {
+    Error::new(ErrorKind::Conflict, What::Upload, "another request has taken this upload over")
+}
+
+/// An upload while a request writes to it.
+///
+/// Dropped without [`Writing::park`] or [`Writing::finish`], a session keeps what was acknowledged before.
+pub struct Writing {
+    engine: Uploads,
+    writer: Box<dyn BlobWriter>,
+    repository: RepositoryId,
+    by: Arc<str>,
+    session: Option<Upload>,
+}
+
+impl Writing {
+    /// Bytes held so far.
+    pub fn offset(&self) -> u64 {
+        self.writer.offset()
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    /// `TooLarge`/`Blob` over [`Limits::blob_bytes`].
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        let limit = self.engine.limits.blob_bytes;
+        if self.writer.offset().saturating_add(chunk.len() as u64) > limit {
+            return Err(Error::new(ErrorKind::TooLarge, What::Blob, format!("the blob is larger than the limit of {limit} bytes")));
+        }
+        self.writer.write(chunk).await
+    }
+
+    /// Stops writing and acknowledges what was taken in; gives the offset.
+    ///
+    /// # Errors
+    /// `Conflict`/`Upload` when another request has taken the session over.
+    pub async fn park(self) -> Result<u64> {
+        let Some(session) = self.session else {
+            self.writer.abort().await?;
+            return Ok(0);
+        };
+        let offset = self.writer.park().await?;
+        if !self.engine.catalog.advance_upload(session.id, session.epoch, offset, self.engine.expiry()).await? {
+            return Err(taken_over());
+        }
+        Ok(offset)
+    }
+
+    /// Stops writing and keeps nothing beyond what had been acknowledged before;
+    /// an upload of one request is thrown away.
+    pub async fn give_up(self) -> Result<()> {
+        if self.session.is_none() { self.writer.abort().await } else { self.writer.park().await.map(drop) }
+    }
+
+    /// Proves the digest, makes the bytes durable, and links the blob into the repository.
+    ///
+    /// # Errors
+    /// `DigestMismatch`/`Digest`: the session is closed with it, since its bytes can never become that blob.
+    /// `Conflict`/`Upload` when another request has taken the session over.
+    pub async fn finish(self, expected: &Digest) -> Result<u64> {
+        let Self { engine, writer, repository, by, session } = self;
+        let blob = match writer.commit(expected).await {
+            Ok(blob) => blob,
+            Err(error) => {
+                if let Some(session) = session {
+                    engine.catalog.delete_upload(session.id, repository, by).await?;
+                }
+                return Err(error);
+            }
+        };
+        let (size, key) = (blob.size(), blob.key().clone());
+        let new = NewBlob {
+            repository,
+            blob,
+            session: session.map(|session| (session.id, session.epoch)),
+            lease_until: clock::now() + clock::millis(engine.limits.blob_lease),
+            by,
+        };
+        // When the outcome of a commit is unknown the file stays: the sweep removes it if no row names it.
+        match engine.catalog.commit_blob(new).await {
+            Ok(Committed::New) => {}
+            Ok(Committed::Duplicate) => engine.blobs.delete(&key).await?,
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                engine.blobs.delete(&key).await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(size)
+    }
+}
