@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod clock;
 pub mod digest;
 mod error;
+mod failpoint;
 pub mod limits;
 pub mod name;
 mod store;

@@ -8,7 +8,7 @@ store() {
   local top=$work/$1
   shift
   mkdir -p "$top"
-  timeout "$client_limit" buildah --root "$top/root" --runroot "$top/run" "$@"
+  limited buildah --root "$top/root" --runroot "$top/run" "$@"
 }
 login() { printf '%s' "$2" | store one login --tls-verify=false --authfile "$work/auth.json" --username "$1" --password-stdin "$registry"; }
 push() { store one push --tls-verify=false --authfile "$work/auth.json" "$@"; }

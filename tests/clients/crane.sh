@@ -5,7 +5,7 @@ needs crane
 
 export DOCKER_CONFIG=$work/crane-config
 mkdir -p "$DOCKER_CONFIG"
-crane() { timeout "$client_limit" crane --insecure "$@"; }
+crane() { limited crane --insecure "$@"; }
 login() { printf '%s' "$2" | crane auth login --username "$1" --password-stdin "$registry"; }
 
 start_granary

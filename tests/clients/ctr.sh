@@ -7,7 +7,7 @@ if [ "$(id -u)" -ne 0 ]; then
   finish
 fi
 
-ctr() { timeout "$client_limit" ctr --address "$work/containerd.sock" --namespace granary "$@"; }
+ctr() { limited ctr --address "$work/containerd.sock" --namespace granary "$@"; }
 pull() { ctr images pull --plain-http --user "$user:$password" "$@"; }
 push() { ctr images push --plain-http --user "$user:$password" "$@"; }
 digest_of() { ctr images ls "name==$1" | awk 'NR == 2 { print $3 }'; }

@@ -7,31 +7,6 @@ if [ "$(id -u)" -ne 0 ]; then
   finish
 fi
 
-# start_engine NAME: no bridge and no packet filter rules, since nothing here runs a container.
-start_engine() {
-  local top=$work/$1 driver
-  mkdir -p "$top/client"
-  echo "{}" >"$top/daemon.json" # never the machine's own settings
-  for driver in overlay2 vfs; do
-    dockerd --data-root "$top/data" --exec-root "$top/exec" --pidfile "$top/pid" --host "unix://$top/socket" \
-      --config-file "$top/daemon.json" --bridge=none --iptables=false --ip6tables=false --storage-driver "$driver" \
-      >>"$top/log" 2>&1 </dev/null &
-    engine_pid=$!
-    started "$engine_pid"
-    if until_true "$start_limit" engine_ready_or_gone "$1" && ! gone "$engine_pid"; then return; fi
-    stop_pid "$engine_pid" || true
-  done
-  fail "Docker engine $1 starts" "$(tail -n 20 "$top/log")"
-  finish
-}
-engine_ready_or_gone() { gone "$engine_pid" || on "$1" version; }
-
-# on ENGINE ARGUMENT...: the docker client against one of the engines, with that engine's credentials.
-on() {
-  local top=$work/$1
-  shift
-  DOCKER_BUILDKIT=0 timeout "$client_limit" docker --config "$top/client" --host "unix://$top/socket" "$@"
-}
 login() { printf '%s' "$3" | on "$1" login --username "$2" --password-stdin "$registry"; }
 image_id() { on "$1" image inspect --format '{{.Id}}' "$2" 2>&1; }
 forget() { on "$1" image rm --force "$2" >/dev/null 2>&1 || true; }
@@ -94,6 +69,7 @@ same "the image pulled through the list is the same" "$built" "$(image_id two "$
 
 if own_server; then
   reader_password=$(random_password)
+  secrets+=("$reader_password")
   check "an account is created while the server runs" create_user reader "$reader_password"
   says "a new account logs in" 'Login Succeeded' login two reader "$reader_password"
   forget two "$hello"

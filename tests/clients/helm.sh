@@ -6,7 +6,7 @@ needs helm3 helm4
 # helm COMMAND...: the version under test, with a home of its own.
 helm() {
   HELM_CONFIG_HOME="$work/$version/config" HELM_CACHE_HOME="$work/$version/cache" HELM_DATA_HOME="$work/$version/data" \
-    timeout "$client_limit" "$version" "$@"
+    limited "$version" "$@"
 }
 login() { printf '%s' "$2" | helm registry login --plain-http --username "$1" --password-stdin "$registry"; }
 digest_in() { grep -oE 'sha256:[0-9a-f]{64}' <<<"$1" | head -n 1; }

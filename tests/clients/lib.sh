@@ -16,7 +16,7 @@ repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 granary_bin=${GRANARY_BIN:-$repo_root/target/release/granary}
 export PATH="${GRANARY_TOOLS:-${HOME:-/root}/.cache/granary-tools}/bin:$PATH"
 
-client=$(basename "$0" .sh)
+client=$(basename "$0" .sh) # what the lines begin with
 client_limit=120 # seconds that any one command of a client may take
 start_limit=60   # seconds within which a server must be ready
 stop_limit=30    # seconds within which a server must have stopped
@@ -24,6 +24,8 @@ stop_limit=30    # seconds within which a server must have stopped
 passed=0
 failed=0
 own_pids=()
+also_remove=() # what a test makes outside $work
+secrets=()     # never shown
 work=$(mktemp -d "${TMPDIR:-/tmp}/granary-$client.XXXXXX")
 
 # Clients keep credentials and caches in the home folder: give them an empty one.
@@ -95,8 +97,8 @@ same() {
 }
 
 shown() {
-  local line="$*"
-  if [ -n "${password:-}" ]; then line=${line//"$password"/***}; fi
+  local line="$*" secret
+  for secret in "${secrets[@]}"; do line=${line//"$secret"/***}; done
   printf '%s' "$line"
 }
 
@@ -129,6 +131,15 @@ needs() {
 # started PID: remember a process of ours, so that it is stopped whatever happens.
 started() { own_pids+=("$1"); }
 
+# ended PID: forget it, since its number may soon belong to somebody else.
+ended() {
+  local kept=() other
+  for other in "${own_pids[@]}"; do
+    if [ "$other" != "$1" ]; then kept+=("$other"); fi
+  done
+  own_pids=("${kept[@]}")
+}
+
 # until_true SECONDS COMMAND...: poll until the command succeeds.
 until_true() {
   local limit=$1 end=$((SECONDS + $1))
@@ -152,16 +163,16 @@ stop_pid() {
     kill -KILL "$pid" 2>/dev/null || true
   fi
   wait "$pid" 2>/dev/null || status=$?
+  ended "$pid"
   return "$status"
 }
 
 clean_up() {
-  local status=$? pid mount i
+  local status=$? mount
   trap - EXIT
   trap '' INT TERM HUP
-  for ((i = ${#own_pids[@]} - 1; i >= 0; i--)); do
-    pid=${own_pids[i]}
-    if ! gone "$pid"; then stop_pid "$pid" || true; fi
+  while [ "${#own_pids[@]}" -gt 0 ]; do
+    stop_pid "${own_pids[-1]}" || true
   done
   # Engines leave mounts under their folders; the innermost come last in the list.
   while read -r mount; do
@@ -170,7 +181,7 @@ clean_up() {
   if [ "$status" -ne 0 ] && [ "${GRANARY_KEEP:-0}" = 1 ]; then
     echo "kept: $work" >&2
   else
-    rm -rf --one-file-system "$work"
+    rm -rf --one-file-system "$work" "${also_remove[@]}"
   fi
   exit "$status"
 }
@@ -178,6 +189,9 @@ trap clean_up EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# limited COMMAND...: not longer than a client may take. In our own process group, so that what stops us stops it.
+limited() { timeout --foreground "$client_limit" "$@"; }
 
 # --- the server -------------------------------------------------------------------------------------------------
 
@@ -201,13 +215,15 @@ random_password() { head -c 24 /dev/urandom | base64 | tr -d '+/=\n'; }
 
 ready_or_gone() { gone "$granary_pid" || curl -fsS -o /dev/null -m 5 "http://$registry/readyz"; }
 
-# start_granary [NAME=VALUE...]: a server over $work/data with more environment if wanted. Sets $registry, $user and
+data=$work/data # the server's data folder
+# start_granary [NAME=VALUE...]: a server over $data with more environment if wanted. Sets $registry, $user and
 # $password. A second call after stop_granary starts the same data again.
 start_granary() {
   user=${GRANARY_TEST_USER:-admin}
   if [ -n "${REGISTRY_UNDER_TEST:-}" ]; then
     registry=$REGISTRY_UNDER_TEST
     password=${GRANARY_TEST_PASSWORD:?the password of $user on $registry}
+    secrets+=("$password")
     return
   fi
   if [ ! -x "$granary_bin" ]; then
@@ -216,10 +232,11 @@ start_granary() {
   fi
   user="admin"
   password=${password:-$(random_password)}
+  secrets+=("$password")
   local tries
   for ((tries = 0; tries < 5; tries++)); do
     registry=127.0.0.1:${granary_port:-$(free_port)}
-    env GRANARY_ADMIN_PASSWORD="$password" "$@" "$granary_bin" serve --data "$work/data" --listen "$registry" \
+    env GRANARY_ADMIN_PASSWORD="$password" "$@" "$granary_bin" serve --data "$data" --listen "$registry" \
       >>"$work/granary.log" 2>&1 </dev/null &
     granary_pid=$!
     started "$granary_pid"
@@ -249,7 +266,7 @@ stop_granary() {
 own_server() { [ -z "${REGISTRY_UNDER_TEST:-}" ]; }
 
 # granary ARGUMENT...: a command of the server's program, on the data of the running server.
-granary() { timeout "$client_limit" "$granary_bin" "$@" --data "$work/data"; }
+granary() { limited "$granary_bin" "$@" --data "$data"; }
 
 # create_user NAME PASSWORD
 create_user() { printf '%s\n' "$2" | granary user create "$1" --password-stdin >/dev/null; }
@@ -272,6 +289,35 @@ manifest_of() {
 }
 
 status_of() { api "$1" -o /dev/null -w '%{http_code}' "${@:2}"; }
+
+# --- a Docker engine --------------------------------------------------------------------------------------------
+
+# start_engine NAME: an engine of our own in $work/NAME. No bridge and no packet filter rules: nothing here runs a
+# container. Debian's engine speaks plain HTTP to every registry on loopback.
+start_engine() {
+  local top=$work/$1 driver
+  mkdir -p "$top/client"
+  echo '{}' >"$top/daemon.json" # never the machine's own settings
+  for driver in overlay2 vfs; do
+    dockerd --data-root "$top/data" --exec-root "$top/exec" --pidfile "$top/pid" --host "unix://$top/socket" \
+      --config-file "$top/daemon.json" --bridge=none --iptables=false --ip6tables=false --storage-driver "$driver" \
+      >>"$top/log" 2>&1 </dev/null &
+    engine_pid=$!
+    started "$engine_pid"
+    if until_true "$start_limit" engine_ready_or_gone "$1" && ! gone "$engine_pid"; then return; fi
+    stop_pid "$engine_pid" || true
+  done
+  fail "Docker engine $1 starts" "$(tail -n 20 "$top/log")"
+  finish
+}
+engine_ready_or_gone() { gone "$engine_pid" || on "$1" version; }
+
+# on ENGINE ARGUMENT...: the docker client against one of the engines, with that engine's credentials.
+on() {
+  local top=$work/$1
+  shift
+  DOCKER_BUILDKIT=0 limited docker --config "$top/client" --host "unix://$top/socket" "$@"
+}
 
 # --- test content, made from nothing ----------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ needs oras
 export DOCKER_CONFIG=$work/oras-config
 mkdir -p "$DOCKER_CONFIG"
 # plain COMMAND...: oras over plain HTTP.
-plain() { timeout "$client_limit" oras "$@" --plain-http; }
-copy() { timeout "$client_limit" oras copy --from-plain-http --to-plain-http "$@"; }
+plain() { limited oras "$@" --plain-http; }
+copy() { limited oras copy --from-plain-http --to-plain-http "$@"; }
 login() { printf '%s' "$2" | plain login --username "$1" --password-stdin "$registry"; }
 
 start_granary
@@ -53,7 +53,7 @@ check "copy with referrers to another repository" copy --recursive "$things:1.0"
 same "the copy has the same digest" "$digest" "$(plain resolve "$registry/oras/copy:1.0")"
 check "discover in the copy" plain discover --format json "$registry/oras/copy:1.0"
 same "the referrers came along" '2' "$(jq -r '(.referrers // .manifests) | length' <<<"$output")"
-check "copy to an OCI layout" timeout "$client_limit" oras copy --from-plain-http --to-oci-layout "$things:1.0" "$work/layout:1.0"
+check "copy to an OCI layout" limited oras copy --from-plain-http --to-oci-layout "$things:1.0" "$work/layout:1.0"
 same "the layout has the same digest" "$digest" "$(jq -r '.manifests[0].digest' "$work/layout/index.json")"
 check "copy of a name of one segment" copy "$things:1.0" "$registry/single:1.0"
 same "a name of one segment has the same digest" "$digest" "$(plain resolve "$registry/single:1.0")"
@@ -82,7 +82,7 @@ refused "the deleted blob is gone" 'not found|404' plain blob fetch --output "$w
 
 check "manifest delete" plain manifest delete --force "$registry/oras/copy:1.0"
 refused "the deleted manifest is gone" 'not found|404' plain resolve "$registry/oras/copy:1.0"
-check "logout" timeout "$client_limit" oras logout "$registry"
+check "logout" limited oras logout "$registry"
 refused "use after logout is refused" 'unauthorized|denied|basic credential not found|authentication required' plain resolve "$things:1.0"
 
 finish

@@ -8,7 +8,7 @@ store() {
   local top=$work/$1
   shift
   mkdir -p "$top"
-  timeout "$client_limit" podman --root "$top/root" --runroot "$top/run" --tmpdir "$top/tmp" \
+  limited podman --root "$top/root" --runroot "$top/run" --tmpdir "$top/tmp" \
     --cgroup-manager=cgroupfs --events-backend=none "$@"
 }
 login() { printf '%s' "$3" | store "$1" login --tls-verify=false --authfile "$work/$1.json" --username "$2" --password-stdin "$registry"; }

@@ -3,7 +3,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs skopeo
 
-skopeo() { timeout "$client_limit" skopeo "$@"; }
+skopeo() { limited skopeo "$@"; }
 login() { printf '%s' "$2" | skopeo login --tls-verify=false --authfile "$work/auth.json" --username "$1" --password-stdin "$registry"; }
 push() { skopeo copy --quiet --dest-tls-verify=false --authfile "$work/auth.json" "$@"; }
 pull() { skopeo copy --quiet --src-tls-verify=false --authfile "$work/auth.json" "$@"; }

@@ -2,9 +2,10 @@
 //! repositories, names or access: it turns a stream into a [`VerifiedBlob`] and
 //! gives the bytes of a [`StorageKey`] back.
 //!
-//! Every store passes the one suite in [`contract`].
+//! Every store passes the one suite in `contract.rs`.
 
-pub mod contract;
+#[cfg(test)]
+mod contract;
 mod fs;
 mod memory;
 

@@ -404,3 +404,21 @@ pub struct Event {
     /// The rest, as a JSON object.
     pub body: String,
 }
+
+/// Words of the catalog, read back.
+macro_rules! read_back {
+    ($kind:ty, $what:literal, $all:expr) => {
+        impl std::str::FromStr for $kind {
+            type Err = crate::Error;
+
+            fn from_str(text: &str) -> crate::Result<Self> {
+                $all.into_iter()
+                    .find(|value| value.as_str() == text)
+                    .ok_or_else(|| crate::Error::internal(format!("{text:?} is no {}", $what)))
+            }
+        }
+    };
+}
+
+read_back!(StorageFormat, "storage format", [Self::Oci, Self::Generic]);
+read_back!(Kind, "kind of artifact", Self::ALL);

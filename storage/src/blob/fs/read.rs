@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use bytes::Bytes;
 use futures_util::stream;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 use tokio::task::JoinHandle;
@@ -78,5 +78,3 @@ fn read_exactly(file: &mut File, count: u64) -> Result<Bytes> {
     }
     Ok(bytes.into())
 }
-
-use std::io::Read;

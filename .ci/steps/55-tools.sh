@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# title: Clients and the conformance program that are Go modules
+# limit: 1800
+# needed: yes
+set -euo pipefail
+tools=${GRANARY_TOOLS:-${HOME:-/root}/.cache/granary-tools}
+
+# install NAME VERSION PACKAGE: built once for a version, under $tools/NAME-VERSION, named by a link in $tools/bin.
+install() {
+  local name=$1 version=$2 package=$3 folder=$tools/$1-$2
+  if [ ! -x "$folder/${package##*/}" ]; then
+    echo "building $name $version"
+    GOBIN=$folder GOFLAGS='' GOTOOLCHAIN=local go install "$package@$version"
+  fi
+  mkdir -p "$tools/bin"
+  ln -sfn "$folder/${package##*/}" "$tools/bin/$name"
+}
+
+install conformance v0.0.0-20260831232431-97274622c111 github.com/opencontainers/distribution-spec/conformance
+install crane v0.22.1 github.com/google/go-containerregistry/cmd/crane
+install oras v1.3.6 oras.land/oras/cmd/oras
+# Both majors of Helm are in use; they share most of what they are built from.
+install helm3 v3.22.0 helm.sh/helm/v3/cmd/helm
+install helm4 v4.3.1 helm.sh/helm/v4/cmd/helm

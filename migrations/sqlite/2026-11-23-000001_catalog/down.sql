@@ -1,0 +1,17 @@
+DROP TABLE refresh_token;
+DROP TABLE signing_key;
+DROP TABLE project_member;
+DROP TABLE account;
+DROP TABLE job;
+DROP TABLE follower_cursor;
+DROP TABLE event;
+DROP TABLE upload;
+DROP TABLE version_history;
+DROP TABLE version;
+DROP TABLE edge;
+DROP TABLE artifact;
+DROP TABLE manifest;
+DROP TABLE repository_blob;
+DROP TABLE blob;
+DROP TABLE repository;
+DROP TABLE project;

@@ -1,0 +1,77 @@
+//! The catalog on SQLite: a pool that only reads, one thread that writes.
+
+pub(super) mod dialect;
+#[path = "../queries/mod.rs"]
+pub(super) mod queries;
+mod writer;
+
+use super::fault::{Fault, Outcome};
+use crate::error::{Error, Result};
+use diesel::connection::SimpleConnection as _;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use diesel::{Connection as _, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use std::path::Path;
+
+/// The connection that the queries are written against.
+pub(super) type Conn = SqliteConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
+
+/// In this order: the timeout first, since switching to WAL may have to wait for another process.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864;";
+
+/// The open database.
+pub(super) struct Lite {
+    readers: Pool<ConnectionManager<SqliteConnection>>,
+    writer: writer::Writer,
+}
+
+impl Lite {
+    /// Opens or makes the database file and brings it up to date.
+    pub(super) fn open(path: &Path, pool_size: u32) -> Result<Self> {
+        let url = path.to_str().ok_or_else(|| Error::internal("the path of the database is not UTF-8"))?.to_owned();
+        let mut connection = connect(&url)?;
+        connection.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
+        let readers = Pool::builder()
+            .max_size(pool_size)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_customizer(Box::new(ReadOnly))
+            .build(ConnectionManager::new(&url))
+            .map_err(Error::internal)?;
+        Ok(Self { readers, writer: writer::Writer::start(url, connection)? })
+    }
+
+    /// Runs a read where it may block.
+    pub(super) async fn read<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        let pool = self.readers.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = pool.get().map_err(Error::internal)?;
+            unit(&mut connection).map_err(Error::from)
+        });
+        done.await.map_err(Error::internal)?
+    }
+
+    /// Hands a write to the writer thread; answers once it is durable.
+    pub(super) async fn write<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        self.writer.run(unit).await
+    }
+}
+
+fn connect(url: &str) -> Result<SqliteConnection> {
+    let mut connection = SqliteConnection::establish(url).map_err(Error::internal)?;
+    connection.batch_execute(PRAGMAS).map_err(|error| Error::from(Fault::from(error)))?;
+    Ok(connection)
+}
+
+#[derive(Debug)]
+struct ReadOnly;
+
+impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
+    fn on_acquire(&self, connection: &mut SqliteConnection) -> std::result::Result<(), diesel::r2d2::Error> {
+        connection.batch_execute(PRAGMAS).map_err(diesel::r2d2::Error::QueryError)?;
+        connection.batch_execute("PRAGMA query_only = ON;").map_err(diesel::r2d2::Error::QueryError)
+    }
+}

@@ -1,0 +1,96 @@
+//! The catalog on PostgreSQL: a pool, READ COMMITTED, unique keys and row locks.
+
+pub(super) mod dialect;
+#[path = "../queries/mod.rs"]
+pub(super) mod queries;
+
+use super::fault::{Fault, Outcome};
+use crate::error::{Error, Result};
+use diesel::connection::SimpleConnection as _;
+use diesel::r2d2::{ConnectionManager, Pool};
+use diesel::{Connection as _, PgConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use std::time::Duration;
+
+/// The connection that the queries are written against.
+pub(super) type Conn = PgConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+
+/// Nodes that start together migrate one after the other, behind this advisory lock ("granary" in ASCII).
+const MIGRATION_LOCK: i64 = 0x0067_7261_6e61_7279;
+
+/// Runs of a unit that lost a race, at most.
+const ATTEMPTS: u32 = 10;
+
+/// The open database.
+pub(super) struct Pg {
+    pool: Pool<ConnectionManager<PgConnection>>,
+}
+
+impl Pg {
+    /// Connects and brings the schema up to date.
+    pub(super) fn open(url: &str, pool_size: u32) -> Result<Self> {
+        refuse_tls_without_support(url)?;
+        let mut connection = PgConnection::establish(url).map_err(Error::internal)?;
+        let failed = |error: diesel::result::Error| Error::from(Fault::from(error));
+        connection.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).map_err(failed)?;
+        let migrated = connection.run_pending_migrations(MIGRATIONS).map(drop).map_err(Error::internal);
+        connection.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})")).map_err(failed)?;
+        migrated?;
+        let pool = Pool::builder()
+            .max_size(pool_size)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .max_lifetime(Some(Duration::from_secs(1800)))
+            .build(ConnectionManager::new(url))
+            .map_err(Error::internal)?;
+        Ok(Self { pool })
+    }
+
+    /// Runs a read where it may block.
+    pub(super) async fn read<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        let pool = self.pool.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = pool.get().map_err(Error::internal)?;
+            unit(&mut connection).map_err(Error::from)
+        });
+        done.await.map_err(Error::internal)?
+    }
+
+    /// Runs a write as one transaction, again from its start when it lost a race.
+    pub(super) async fn write<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        let pool = self.pool.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut pooled = pool.get().map_err(Error::internal)?;
+            let connection: &mut PgConnection = &mut pooled;
+            let mut attempt = 1;
+            loop {
+                match connection.transaction(&unit) {
+                    Err(fault) if fault.is_transient() && attempt < ATTEMPTS => {
+                        // Spread out, so that those who met once do not meet again.
+                        let spread = u64::from(std::process::id() ^ attempt.wrapping_mul(2_654_435_761)) % 7;
+                        std::thread::sleep(Duration::from_millis(u64::from(attempt) * 2 + spread));
+                        attempt += 1;
+                    }
+                    ended => return ended.map_err(Error::from),
+                }
+            }
+        });
+        done.await.map_err(Error::internal)?
+    }
+}
+
+#[cfg(feature = "pg-tls")]
+fn refuse_tls_without_support(_: &str) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(feature = "pg-tls"))]
+fn refuse_tls_without_support(url: &str) -> Result<()> {
+    let demanded = ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")));
+    if demanded {
+        return Err(Error::internal("the database URL demands TLS, and this build has none for PostgreSQL: build with the feature pg-tls"));
+    }
+    Ok(())
+}

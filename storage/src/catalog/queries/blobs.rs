@@ -1,0 +1,170 @@
+//! Blobs, and the links that make them visible.
+
+use super::super::super::fault::{Fault, Outcome, refuse};
+use super::super::super::model::{BlobView, Committed, Deleted, NewBlob, RepositoryId};
+use super::super::super::schema::{artifact, blob, edge, project, repository, repository_blob, upload};
+use super::Conn;
+use super::rows::{CHUNK, DELETING, LIVE, parse, record, signed, unsigned};
+use crate::access::Visible;
+use crate::blob::StorageKey;
+use crate::clock::{self, Millis};
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, What};
+use diesel::prelude::*;
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Artifacts named when a blob is held by some.
+const HOLDERS: i64 = 3;
+
+pub(crate) fn blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest) -> Outcome<Option<BlobView>> {
+    let row = repository_blob::table
+        .inner_join(blob::table)
+        .filter(repository_blob::repository.eq(repository.0))
+        .filter(repository_blob::digest.eq(digest.to_string()))
+        .filter(blob::state.eq(LIVE))
+        .select((blob::size, blob::storage_key, repository_blob::lease_until))
+        .first::<(i64, String, i64)>(c)
+        .optional()?;
+    row.map(|(size, key, lease_until)| Ok(BlobView { digest: *digest, size: unsigned(size), key: parse(&key)?, lease_until })).transpose()
+}
+
+pub(crate) fn touch_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, lease_until: &Millis) -> Outcome<()> {
+    extend_lease(c, repository.0, &digest.to_string(), *lease_until)
+}
+
+pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
+    let digest = new.blob.digest().to_string();
+    let (size, key) = (signed(new.blob.size()), new.blob.key().as_str());
+    if let Some((id, epoch)) = &new.session {
+        let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
+        if diesel::delete(session).execute(c)? == 0 {
+            return refuse(ErrorKind::Conflict, What::Upload, "another request has taken this upload over");
+        }
+    }
+    let values = (
+        blob::digest.eq(&digest),
+        blob::size.eq(size),
+        blob::storage_key.eq(key),
+        blob::state.eq(LIVE),
+        blob::last_touch.eq(clock::now()),
+    );
+    let inserted = diesel::insert_into(blob::table).values(values).on_conflict(blob::digest).do_nothing().execute(c)? == 1;
+    // A blob on its way out counts as absent: these bytes take its place, under their own key.
+    let replaced = !inserted && {
+        let dying = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.eq(DELETING));
+        let revived = (blob::storage_key.eq(key), blob::state.eq(LIVE), blob::last_touch.eq(clock::now()));
+        diesel::update(dying).set(revived).execute(c)? == 1
+    };
+    link(c, new.repository.0, &digest, new.lease_until)?;
+    record(c, &new.by, "blob.pushed", Some(new.repository.0), &json!({"digest": digest, "size": size}))?;
+    Ok(if inserted || replaced { Committed::New } else { Committed::Duplicate })
+}
+
+/// Links a blob, or extends the lease of a link; never shortens one.
+fn link(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Outcome<()> {
+    let inserted = diesel::insert_into(repository_blob::table)
+        .values((
+            repository_blob::repository.eq(repository),
+            repository_blob::digest.eq(digest),
+            repository_blob::lease_until.eq(lease_until),
+        ))
+        .on_conflict((repository_blob::repository, repository_blob::digest))
+        .do_nothing()
+        .execute(c)?;
+    if inserted == 0 { extend_lease(c, repository, digest, lease_until) } else { Ok(()) }
+}
+
+fn extend_lease(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Outcome<()> {
+    let link = repository_blob::table
+        .filter(repository_blob::repository.eq(repository))
+        .filter(repository_blob::digest.eq(digest))
+        .filter(repository_blob::lease_until.lt(lease_until));
+    diesel::update(link).set(repository_blob::lease_until.eq(lease_until)).execute(c)?;
+    Ok(())
+}
+
+pub(crate) fn mount_blob(
+    c: &mut Conn,
+    to: &RepositoryId,
+    from: &RepositoryId,
+    digest: &Digest,
+    lease_until: &Millis,
+    by: &Arc<str>,
+) -> Outcome<Option<BlobView>> {
+    super::dialect::lock_blobs(c, &[digest.to_string()])?;
+    let Some(view) = blob(c, from, digest)? else { return Ok(None) };
+    link(c, to.0, &digest.to_string(), *lease_until)?;
+    record(c, by, "blob.mounted", Some(to.0), &json!({"digest": digest.to_string(), "from": from.0}))?;
+    Ok(Some(view))
+}
+
+pub(crate) fn find_blob(c: &mut Conn, digest: &Digest, visible: &Visible) -> Outcome<Option<RepositoryId>> {
+    let mut query = repository_blob::table
+        .inner_join(repository::table.inner_join(project::table))
+        .inner_join(blob::table)
+        .filter(repository_blob::digest.eq(digest.to_string()))
+        .filter(blob::state.eq(LIVE))
+        .select(repository_blob::repository)
+        .into_boxed();
+    if let Some(projects) = &visible.projects {
+        let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
+        query = query.filter(project::id.eq_any(ids).or(project::public.eq(visible.public).and(project::public.eq(true))));
+    }
+    if let Some(only) = &visible.only {
+        query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));
+    }
+    Ok(query.first::<i64>(c).optional()?.map(RepositoryId))
+}
+
+pub(crate) fn unlink_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<Deleted> {
+    let text = digest.to_string();
+    let holders = edge::table
+        .inner_join(artifact::table.on(artifact::repository.eq(edge::repository).and(artifact::digest.eq(edge::parent))))
+        .filter(edge::child.eq(&text))
+        .filter(edge::repository.eq(repository.0))
+        .filter(artifact::state.eq(LIVE))
+        .select(edge::parent)
+        .limit(HOLDERS)
+        .load::<String>(c)?;
+    if !holders.is_empty() {
+        return Ok(Deleted::InUse(holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?));
+    }
+    let link = repository_blob::table.filter(repository_blob::repository.eq(repository.0)).filter(repository_blob::digest.eq(&text));
+    if diesel::delete(link).execute(c)? == 0 {
+        return Ok(Deleted::Absent);
+    }
+    record(c, by, "blob.deleted", Some(repository.0), &json!({"digest": text}))?;
+    Ok(Deleted::Done)
+}
+
+/// Of `digests`, those that are linked in the repository.
+pub(super) fn linked(c: &mut Conn, repository: i64, digests: &[String]) -> Outcome<HashSet<String>> {
+    let mut found = HashSet::new();
+    for chunk in digests.chunks(CHUNK) {
+        super::dialect::lock_blobs(c, chunk)?;
+        let rows = repository_blob::table
+            .inner_join(blob::table)
+            .filter(repository_blob::repository.eq(repository))
+            .filter(repository_blob::digest.eq_any(chunk))
+            .filter(blob::state.eq(LIVE))
+            .select(repository_blob::digest)
+            .load::<String>(c)?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+pub(crate) fn unknown_keys(c: &mut Conn, keys: &Vec<StorageKey>) -> Outcome<Vec<StorageKey>> {
+    let mut known = HashSet::new();
+    for chunk in keys.chunks(CHUNK) {
+        let digests = chunk
+            .iter()
+            .map(|key| key.digest().map(|digest| digest.to_string()))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Fault::Refused(Error::internal("a storage key without a digest")))?;
+        known.extend(blob::table.filter(blob::digest.eq_any(digests)).select(blob::storage_key).load::<String>(c)?);
+    }
+    Ok(keys.iter().filter(|key| !known.contains(key.as_str())).cloned().collect())
+}

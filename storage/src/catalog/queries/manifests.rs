@@ -1,0 +1,129 @@
+//! Reading and deleting manifests, and what refers to them. Storing one is `put_manifest.rs`.
+
+use super::super::super::fault::Outcome;
+use super::super::super::model::{Deleted, EdgeRole, ManifestView, Referrer, RepositoryId};
+use super::super::super::schema::{artifact, edge, manifest, version, version_history};
+use super::Conn;
+use super::rows::{LIVE, TRASHED, parse, record, rows};
+use crate::clock;
+use crate::digest::Digest;
+use crate::name::Reference;
+use diesel::prelude::*;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Indexes named when a manifest is held by some.
+const HOLDERS: i64 = 3;
+
+pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Reference) -> Outcome<Option<ManifestView>> {
+    let columns = (artifact::digest, artifact::media_type, artifact::kind, manifest::bytes);
+    let row = match reference {
+        Reference::Tag(tag) => version::table
+            .inner_join(artifact::table.on(artifact::repository.eq(version::repository).and(artifact::digest.eq(version::digest))))
+            .inner_join(manifest::table.on(manifest::digest.eq(version::digest)))
+            .filter(version::repository.eq(repository.0))
+            .filter(version::name.eq(tag.as_str()))
+            .filter(version::state.eq(LIVE))
+            .filter(artifact::state.eq(LIVE))
+            .select(columns)
+            .first::<(String, String, String, Vec<u8>)>(c)
+            .optional()?,
+        Reference::Digest(digest) => artifact::table
+            .inner_join(manifest::table.on(manifest::digest.eq(artifact::digest)))
+            .filter(artifact::repository.eq(repository.0))
+            .filter(artifact::digest.eq(digest.to_string()))
+            .filter(artifact::state.eq(LIVE))
+            .select(columns)
+            .first::<(String, String, String, Vec<u8>)>(c)
+            .optional()?,
+    };
+    row.map(|(digest, media_type, kind, bytes)| {
+        Ok(ManifestView { digest: parse(&digest)?, media_type: media_type.into(), kind: parse(&kind)?, bytes: bytes.into() })
+    })
+    .transpose()
+}
+
+pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<Deleted> {
+    let text = digest.to_string();
+    super::dialect::lock_names(c, repository.0, std::slice::from_ref(&text))?;
+    let holders = edge::table
+        .inner_join(artifact::table.on(artifact::repository.eq(edge::repository).and(artifact::digest.eq(edge::parent))))
+        .filter(edge::child.eq(&text))
+        .filter(edge::repository.eq(repository.0))
+        .filter(edge::role.eq(EdgeRole::Child.as_str()))
+        .filter(artifact::state.eq(LIVE))
+        .select(edge::parent)
+        .limit(HOLDERS)
+        .load::<String>(c)?;
+    let found = artifact::table
+        .filter(artifact::repository.eq(repository.0))
+        .filter(artifact::digest.eq(&text))
+        .filter(artifact::state.eq(LIVE));
+    if found.select(artifact::digest).first::<String>(c).optional()?.is_none() {
+        return Ok(Deleted::Absent);
+    }
+    if !holders.is_empty() {
+        return Ok(Deleted::InUse(holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?));
+    }
+    let now = clock::now();
+    diesel::update(found).set((artifact::state.eq(TRASHED), artifact::trashed_at.eq(now))).execute(c)?;
+    let tags = version::table
+        .filter(version::repository.eq(repository.0))
+        .filter(version::digest.eq(&text))
+        .filter(version::state.eq(LIVE))
+        .select(version::name)
+        .load::<String>(c)?;
+    for tag in &tags {
+        trash_version(c, repository.0, tag, by)?;
+    }
+    record(c, by, "manifest.deleted", Some(repository.0), &json!({"digest": text}))?;
+    Ok(Deleted::Done)
+}
+
+/// Moves a live version to the trash; whether there was one.
+pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str) -> Outcome<bool> {
+    let now = clock::now();
+    let live = version::table.filter(version::repository.eq(repository)).filter(version::name.eq(name)).filter(version::state.eq(LIVE));
+    let trashed = (version::state.eq(TRASHED), version::updated_at.eq(now), version::updated_by.eq(by));
+    if diesel::update(live).set(trashed).execute(c)? == 0 {
+        return Ok(false);
+    }
+    diesel::insert_into(version_history::table)
+        .values((
+            version_history::repository.eq(repository),
+            version_history::name.eq(name),
+            version_history::digest.eq(None::<String>),
+            version_history::at.eq(now),
+            version_history::principal.eq(by),
+        ))
+        .execute(c)?;
+    record(c, by, "tag.deleted", Some(repository), &json!({"tag": name}))?;
+    Ok(true)
+}
+
+pub(crate) fn referrers(
+    c: &mut Conn,
+    repository: &RepositoryId,
+    subject: &Digest,
+    artifact_type: &Option<String>,
+    after: &Option<Digest>,
+    limit: &usize,
+) -> Outcome<Vec<Referrer>> {
+    let mut query = artifact::table
+        .filter(artifact::repository.eq(repository.0))
+        .filter(artifact::subject.eq(subject.to_string()))
+        .filter(artifact::state.eq(LIVE))
+        .filter(artifact::descriptor.is_not_null())
+        .order(artifact::digest)
+        .limit(rows(*limit))
+        .select((artifact::digest, artifact::artifact_type, artifact::descriptor.assume_not_null()))
+        .into_boxed();
+    if let Some(wanted) = artifact_type {
+        query = query.filter(artifact::artifact_type.eq(wanted));
+    }
+    if let Some(after) = after {
+        query = query.filter(artifact::digest.gt(after.to_string()));
+    }
+    let found = query.load::<(String, Option<String>, String)>(c)?;
+    found.into_iter().map(|(digest, artifact_type, descriptor)| Ok(Referrer { digest: parse(&digest)?, artifact_type, descriptor })).collect()
+}

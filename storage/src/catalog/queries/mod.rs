@@ -1,0 +1,29 @@
+//! The queries, one file a table family. This text is mounted once for each database:
+//! it names only `Conn` and `dialect`, which the mounting module provides.
+//!
+//! Every function is one unit of work and runs inside one transaction when it writes.
+
+mod accounts;
+mod blobs;
+mod events;
+mod manifests;
+mod projects;
+mod put_manifest;
+mod repositories;
+mod rows;
+mod tags;
+mod tokens;
+mod uploads;
+
+pub(crate) use accounts::*;
+pub(crate) use blobs::*;
+pub(crate) use events::*;
+pub(crate) use manifests::*;
+pub(crate) use projects::*;
+pub(crate) use put_manifest::*;
+pub(crate) use repositories::*;
+pub(crate) use tags::*;
+pub(crate) use tokens::*;
+pub(crate) use uploads::*;
+
+use super::{Conn, dialect};
