@@ -1,0 +1,143 @@
+//! The wiring, on one screen: configuration → stores → access → HTTP and workers.
+
+use crate::admin::{self, Admin, StoreLock};
+use crate::auth::{AccessGate, Authenticator, Passwords, TokenEndpoint, Tokens};
+use crate::config::{Config, ProjectCreation};
+use crate::http::{self, Origins, State};
+use crate::metrics::Metrics;
+use crate::{first_run, workers};
+use actix_web::web::Data;
+use anyhow::Context as _;
+use granary_formats::{Dispatch, formats};
+use granary_storage::Stores;
+use granary_storage::blob::FsStore;
+use granary_storage::catalog::{Catalog, Database};
+use granary_storage::limits::Limits;
+use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Opens the data folder: made for its owner only, locked against other processes.
+pub(crate) fn lock_data(config: &Config) -> anyhow::Result<StoreLock> {
+    let data = &config.storage.path;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
+    StoreLock::take(data).with_context(|| format!("cannot use {}", data.display()))
+}
+
+/// Opens the catalog.
+pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
+    let database = match config.database.url.as_str() {
+        "" => Database::Sqlite(config.storage.path.join("granary.db")),
+        url => Database::Postgres(url.to_owned()),
+    };
+    Catalog::open(&database, config.database.pool_size).map_err(with_cause).context("cannot open the catalog")
+}
+
+/// A storage error with its cause, for the operator.
+pub(crate) fn with_cause(error: granary_storage::Error) -> anyhow::Error {
+    match std::error::Error::source(&error) {
+        Some(cause) => anyhow::anyhow!("{error}: {cause}"),
+        None => error.into(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let set = &config.limits;
+    Limits {
+        manifest_bytes: set.manifest_bytes,
+        blob_bytes: set.blob_bytes,
+        uploads_per_principal: set.uploads_per_principal,
+        upload_expiry: set.upload_expiry,
+        blob_lease: set.blob_lease,
+        page_default: set.page_default,
+        page_max: set.page_max,
+        manifest_references: set.manifest_references,
+        tag_parameters: set.tag_parameters,
+        ranges_per_request: set.ranges_per_request,
+        storage_reserve: config.storage.reserve,
+    }
+}
+
+/// What decides passwords for this configuration.
+pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<Passwords>> {
+    Ok(Arc::new(Passwords::new(catalog.clone(), config.auth.basic_cache, config.auth.hash_concurrency)?))
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    let _lock = lock_data(&config)?;
+    let catalog = open_catalog(&config)?;
+    let blobs = FsStore::open(config.storage.path.join("store")).map_err(with_cause).context("cannot open the blob store")?;
+    let stores = Stores::new(Arc::new(blobs), catalog.clone(), limits(&config));
+
+    let passwords = passwords(&config, &catalog)?;
+    let tokens = Arc::new(Tokens::open(&catalog, &config.auth.service, config.auth.token_lifetime).await.map_err(with_cause)?);
+    let authenticator = Arc::new(Authenticator::new(catalog.clone(), passwords.clone(), tokens.clone()));
+    let everyone_creates = config.auth.project_creation == ProjectCreation::Users;
+    let gate = Arc::new(AccessGate::new(catalog.clone(), config.auth.anonymous, everyone_creates));
+
+    let listener = TcpListener::bind(config.server.listen).with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let address = listener.local_addr()?;
+    let draining = Arc::new(AtomicBool::new(false));
+    let state = Data::new(State {
+        formats: formats(),
+        dispatch: Dispatch { gate: gate.clone(), stores: stores.clone(), service: config.auth.service.clone() },
+        authenticator: authenticator.clone(),
+        tokens: TokenEndpoint {
+            authenticator,
+            tokens,
+            gate,
+            catalog: catalog.clone(),
+            service: config.auth.service.clone(),
+            refresh_lifetime: config.auth.refresh_token_lifetime,
+        },
+        origins: origins(&config, address),
+        body_idle: config.limits.body_idle,
+        metrics: Metrics::new(),
+        draining: draining.clone(),
+    });
+    let options = http::Options {
+        workers: if config.server.workers == 0 { std::thread::available_parallelism()?.get() } else { config.server.workers },
+        header_timeout: config.limits.header_timeout,
+        drain_timeout: config.server.drain_timeout,
+        connections: config.limits.connections,
+    };
+    let commands = tokio::spawn(admin::listen(&config.storage.path, Admin { catalog: catalog.clone(), passwords: passwords.clone() })?);
+    let sweeper = tokio::spawn(workers::sweep_forever(stores, config.sweep.interval, config.sweep.orphan_age));
+    first_run::welcome(&config, &catalog, &passwords, address).await?;
+
+    let server = http::serve(state, listener, &options)?;
+    let handle = server.handle();
+    tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping: finishing what is in flight");
+        draining.store(true, Ordering::Relaxed);
+        handle.stop(true).await;
+    });
+    server.await?;
+    commands.abort();
+    sweeper.abort();
+    let _ = std::fs::remove_file(config.storage.path.join(admin::SOCKET_NAME));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn origins(config: &Config, address: std::net::SocketAddr) -> Origins {
+    let server = config.server.clone();
+    let public_url = Some(server.public_url.clone()).filter(|url| !url.is_empty());
+    Origins { public_url, trusts: Box::new(move |ip| server.trusts(ip)), fallback: address.to_string() }
+}
+
+/// SIGTERM, as service managers send it, or SIGINT, as a terminal does.
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("cannot listen for signals; only a kill stops this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,23 @@
+//! What runs beside the requests.
+
+use granary_storage::Stores;
+use granary_storage::clock;
+use granary_storage::sweep::{Swept, sweep};
+use std::time::Duration;
+
+/// Sweeps at once and then every `interval`.
+pub(crate) async fn sweep_forever(stores: Stores, interval: Duration, orphan_age: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match sweep(&stores, orphan_age).await {
+            Ok(swept) if swept == Swept::default() => tracing::debug!("swept: nothing to remove"),
+            Ok(swept) => tracing::info!(?swept, "swept expired uploads and orphan files"),
+            Err(error) => tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "a sweep stopped: {error}"),
+        }
+        if let Err(error) = stores.catalog.sweep_refresh_tokens(clock::now()).await {
+            tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "expired refresh tokens were not swept: {error}");
+        }
+    }
+}
