@@ -28,6 +28,9 @@ pub struct Limits {
     pub ranges_per_request: usize,
     /// Free space under which writes are refused.
     pub storage_reserve: u64,
+    /// Whether a manifest may name content that its repository does not hold (sparse copies). Such a name
+    /// grants nothing: reading goes by what is linked.
+    pub allow_missing_references: bool,
 }
 
 impl Default for Limits {
@@ -45,6 +48,7 @@ impl Default for Limits {
             tag_parameters: 64,
             ranges_per_request: 32,
             storage_reserve: 64 * MIB,
+            allow_missing_references: false,
         }
     }
 }

@@ -1,0 +1,125 @@
+//! Reading, storing and deleting manifests.
+
+use super::blobs::{CONTENT_DIGEST, FOREVER, not_modified};
+use super::manifest;
+use super::op::{Act, OPTIONAL_OVERWRITE, Op};
+use crate::body::collect;
+use crate::dispatch::Granted;
+use crate::gate::Held;
+use crate::handler::{Body, Reply, ReplyBody};
+use granary_storage::catalog::{Deleted, NewManifest, StorageFormat};
+use granary_storage::name::Reference;
+use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
+use http::{HeaderName, StatusCode};
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+fn unknown() -> Error {
+    Error::not_found(What::Manifest, "there is no such manifest in this repository")
+}
+
+/// `GET` and `HEAD …/manifests/<reference>`. Always as stored: converting would change the digest.
+pub(super) fn read(granted: &Granted<Op>) -> Result<Reply> {
+    let Act::ReadManifest { reference, head, conditions } = &granted.op().act else { return Err(unknown()) };
+    granted.existing_repository()?;
+    let manifest = granted.manifest()?;
+    let caching = if matches!(reference, Reference::Tag(_)) { "no-cache" } else { FOREVER };
+    let digest = manifest.digest.to_string();
+    let reply = |status| {
+        Reply::new(status).header(ETAG, format!("\"{digest}\"")).header(CACHE_CONTROL, caching).header(CONTENT_DIGEST, digest.as_str())
+    };
+    if not_modified(conditions, &manifest.digest) {
+        return Ok(reply(StatusCode::NOT_MODIFIED));
+    }
+    let body = match head {
+        true => ReplyBody::Omitted { len: manifest.bytes.len() as u64 },
+        false => ReplyBody::Bytes(manifest.bytes.clone()),
+    };
+    Ok(reply(StatusCode::OK).header(CONTENT_TYPE, &*manifest.media_type).with(body))
+}
+
+/// `PUT …/manifests/<reference>`.
+pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+    let Act::PutManifest { reference, tags, media_type, condition, length } = &granted.op().act else { return Err(unknown()) };
+    let Some(name) = &granted.op().name else { return Err(unknown()) };
+    let bytes = collect(body, *length, stores.limits.manifest_bytes, What::Manifest).await?;
+    let (digest, tags) = match reference {
+        Reference::Tag(tag) => (Digest::sha256(&bytes), vec![tag.clone()]),
+        Reference::Digest(digest) => (check_digest(digest, &bytes)?, tags.clone()),
+    };
+    let mut parsed = manifest::parse(&bytes, media_type.as_deref(), &stores.limits)?;
+    if stores.limits.allow_missing_references {
+        parsed.edges.iter_mut().for_each(|edge| edge.required = false);
+    }
+    // A manifest that cannot be stored must not leave a repository behind.
+    if granted.repository().is_none()
+        && let Some(edge) = parsed.edges.iter().find(|edge| edge.required)
+    {
+        return Err(Error::invalid(What::Reference, format!("the manifest refers to {}, which is not in this repository", edge.child)));
+    }
+    let by = granted.by();
+    let repository =
+        stores.catalog.ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone()).await?;
+    let descriptor = parsed.subject.map(|_| parsed.descriptor(&digest, bytes.len()));
+    let subject = parsed.subject;
+    let new = NewManifest {
+        repository: repository.id,
+        digest,
+        bytes,
+        media_type: parsed.media_type,
+        kind: parsed.kind,
+        artifact_type: parsed.artifact_type,
+        subject,
+        descriptor,
+        labels: parsed.labels,
+        total_size: parsed.total_size,
+        edges: parsed.edges,
+        tags: tags.clone(),
+        condition: condition.clone(),
+        may_overwrite: granted.optional(OPTIONAL_OVERWRITE) == Held::Yes,
+        by,
+    };
+    stores.catalog.put_manifest(new).await?;
+    let mut reply = Reply::new(StatusCode::CREATED)
+        .header(LOCATION, format!("/v2/{}/manifests/{digest}", name.requested))
+        .header(CONTENT_DIGEST, digest.to_string());
+    if let Some(subject) = subject {
+        reply = reply.header(OCI_SUBJECT, subject.to_string());
+    }
+    if matches!(reference, Reference::Digest(_)) {
+        reply = tags.iter().fold(reply, |reply, tag| reply.header(OCI_TAG, tag.as_str()));
+    }
+    Ok(reply)
+}
+
+fn check_digest(promised: &Digest, bytes: &[u8]) -> Result<Digest> {
+    let actual = Digest::of(promised.algorithm(), bytes);
+    if actual == *promised {
+        return Ok(actual);
+    }
+    Err(Error::new(ErrorKind::DigestMismatch, What::Digest, format!("the manifest has the digest {actual}, not {promised}")))
+}
+
+/// `DELETE …/manifests/<reference>`: a tag alone, or a manifest with all its tags.
+pub(super) async fn delete(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::DeleteManifest { reference } = &granted.op().act else { return Err(unknown()) };
+    let repository = granted.existing_repository()?.id;
+    let deleted = match reference {
+        Reference::Tag(tag) => match stores.catalog.delete_tag(repository, tag.clone(), granted.by()).await? {
+            true => Deleted::Done,
+            false => Deleted::Absent,
+        },
+        Reference::Digest(digest) => stores.catalog.delete_artifact(repository, *digest, granted.by()).await?,
+    };
+    match deleted {
+        Deleted::Done => Ok(Reply::new(StatusCode::ACCEPTED)),
+        Deleted::Absent => Err(unknown()),
+        Deleted::InUse(holders) => {
+            let holder = holders.first().map(ToString::to_string).unwrap_or_default();
+            let sentence = format!("the index {holder} lists this manifest; delete the index first");
+            Err(Error::new(ErrorKind::Conflict, What::Manifest, sentence))
+        }
+    }
+}

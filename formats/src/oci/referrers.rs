@@ -1,0 +1,102 @@
+//! What is about an artifact: `GET …/referrers/<digest>`, always an index, however
+//! little is known. Manifests listed under the fallback tag of clients that predate the
+//! API are folded in (distribution-spec, "Enabling the Referrers API").
+
+use super::discovery::{cut, next_page, not_asked};
+use super::manifest::OCI_INDEX;
+use super::op::{Act, Op};
+use crate::dispatch::Granted;
+use crate::handler::{Reply, ReplyBody};
+use granary_storage::catalog::{Referrer, RepositoryId};
+use granary_storage::name::Reference;
+use granary_storage::{Digest, Result, Stores};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+
+/// `GET …/referrers/<digest>`.
+pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let (Act::Referrers { subject, artifact_type, page }, Some(name)) = (&granted.op().act, &granted.op().name) else {
+        return Err(not_asked());
+    };
+    let after: Option<Digest> = page.after.as_ref().map(|text| text.parse()).transpose()?;
+    let mut found = Vec::new();
+    if let Some(repository) = granted.repository().filter(|_| page.limit > 0) {
+        found = stores.catalog.referrers(repository.id, *subject, artifact_type.clone(), after, page.limit + 1).await?;
+        let known = |held: &Referrer, found: &[Referrer]| found.iter().any(|other| other.digest == held.digest);
+        for held in fallback(stores, repository.id, subject).await? {
+            let wanted = artifact_type.is_none() || held.artifact_type == *artifact_type;
+            if wanted && after.is_none_or(|after| text_order(&held.digest) > text_order(&after)) && !known(&held, &found) {
+                found.push(held);
+            }
+        }
+        found.sort_by_cached_key(|referrer| text_order(&referrer.digest));
+    }
+    let next = cut(&mut found, page, |referrer| referrer.digest.to_string());
+    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, OCI_INDEX).with(ReplyBody::Bytes(index(&found).into()));
+    let (reply, filter) = match artifact_type {
+        Some(wanted) => (
+            reply.header(FILTERS_APPLIED, "artifactType"),
+            format!("&artifactType={}", utf8_percent_encode(wanted, NON_ALPHANUMERIC)),
+        ),
+        None => (reply, String::new()),
+    };
+    Ok(match next {
+        Some(last) => next_page(reply, &format!("/v2/{}/referrers/{subject}", name.requested), page, &last, &filter),
+        None => reply,
+    })
+}
+
+/// Pages go by the digest's text, as the database sorts it.
+fn text_order(digest: &Digest) -> String {
+    digest.to_string()
+}
+
+/// An index of ready-made descriptors.
+fn index(referrers: &[Referrer]) -> String {
+    let mut body = format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\",\"manifests\":[");
+    for (position, referrer) in referrers.iter().enumerate() {
+        if position > 0 {
+            body.push(',');
+        }
+        body.push_str(&referrer.descriptor);
+    }
+    body.push_str("]}");
+    body
+}
+
+#[derive(Deserialize)]
+struct Listed<'i> {
+    #[serde(borrow, default)]
+    manifests: Vec<&'i RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    digest: String,
+    artifact_type: Option<String>,
+}
+
+/// The descriptors under the fallback tag `<alg>-<hex>`, if an index stands there.
+async fn fallback(stores: &Stores, repository: RepositoryId, subject: &Digest) -> Result<Vec<Referrer>> {
+    let mut tag = format!("{}-{}", subject.algorithm().as_str(), subject.hex());
+    // The schema of fallback tags cuts a long digest to what a tag can hold.
+    tag.truncate(granary_storage::name::TAG_MAX);
+    let Ok(tag) = tag.parse() else { return Ok(Vec::new()) };
+    let Some(manifest) = stores.catalog.manifest(repository, Reference::Tag(tag)).await? else { return Ok(Vec::new()) };
+    if &*manifest.media_type != OCI_INDEX {
+        return Ok(Vec::new());
+    }
+    let Ok(listed) = serde_json::from_slice::<Listed<'_>>(&manifest.bytes) else { return Ok(Vec::new()) };
+    let referrer = |raw: &&RawValue| {
+        let descriptor: Descriptor = serde_json::from_str(raw.get()).ok()?;
+        let digest = descriptor.digest.parse().ok()?;
+        Some(Referrer { digest, artifact_type: descriptor.artifact_type, descriptor: raw.get().to_owned() })
+    };
+    Ok(listed.manifests.iter().filter_map(referrer).collect())
+}
