@@ -10,7 +10,13 @@ use granary_storage::{Error, ErrorKind, Result, What};
 /// # Errors
 /// `TooLarge`/`what`, before reading when the announced length is over the limit; whatever broke the stream.
 pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, what: What) -> Result<Bytes> {
-    let too_large = || Error::new(ErrorKind::TooLarge, what, format!("the body is larger than the limit of {limit} bytes"));
+    let too_large = || {
+        Error::new(
+            ErrorKind::TooLarge,
+            what,
+            format!("the body is larger than the limit of {limit} bytes"),
+        )
+    };
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }

@@ -57,7 +57,9 @@ impl<Op> Granted<Op> {
     /// # Errors
     /// `NotFound`/`Repository` when it does not exist.
     pub fn existing_repository(&self) -> Result<&Repository> {
-        self.repository.as_ref().ok_or_else(|| Error::not_found(What::Repository, "there is no such repository"))
+        self.repository
+            .as_ref()
+            .ok_or_else(|| Error::not_found(What::Repository, "there is no such repository"))
     }
 
     /// The manifest that the operation serves, resolved once.
@@ -65,7 +67,9 @@ impl<Op> Granted<Op> {
     /// # Errors
     /// `NotFound`/`Manifest` when there is none.
     pub fn manifest(&self) -> Result<&ManifestView> {
-        self.manifest.as_ref().ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
+        self.manifest
+            .as_ref()
+            .ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
     }
 
     /// The operation, by value.
@@ -117,7 +121,11 @@ impl<F: FormatHandler> Mounted for F {
             let op = self.parse(&head, &cx.stores)?;
             let needs = op.needs();
             let principal = principal.inspect_err(|_| scope = scope_of(&needs))?;
-            let rights = cx.gate.authorize(&principal, &needs).await.inspect_err(|_| scope = scope_of(&needs))?;
+            let rights = cx
+                .gate
+                .authorize(&principal, &needs)
+                .await
+                .inspect_err(|_| scope = scope_of(&needs))?;
             let (granted, warnings) = resolve(cx, op, principal, rights).await?;
             // Widening a token is the one refusal that an operation itself can find (a mount).
             let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
@@ -125,14 +133,25 @@ impl<F: FormatHandler> Mounted for F {
                     scope = scope_of(&needs);
                 }
             })?;
-            Ok::<_, Error>(warnings.into_iter().fold(reply, |reply, text| reply.header(WARNING, warning(&text))))
+            Ok::<_, Error>(
+                warnings
+                    .into_iter()
+                    .fold(reply, |reply, text| reply.header(WARNING, warning(&text))),
+            )
         }
         .await;
         match outcome {
             Ok(reply) => reply,
             Err(error) => {
                 log(F::NAME, &head, &error);
-                self.render_error(&error, &Challenge { origin, service: cx.service.clone(), scope })
+                self.render_error(
+                    &error,
+                    &Challenge {
+                        origin,
+                        service: cx.service.clone(),
+                        scope,
+                    },
+                )
             }
         }
     }
@@ -152,7 +171,16 @@ async fn resolve<Op: Operation>(cx: &Dispatch, op: Op, principal: Principal, rig
     if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
         warnings = cx.gate.admit(&principal, repository, manifest).await?;
     }
-    Ok((Granted { op, principal, rights, repository, manifest }, warnings))
+    Ok((
+        Granted {
+            op,
+            principal,
+            rights,
+            repository,
+            manifest,
+        },
+        warnings,
+    ))
 }
 
 /// The scopes that would satisfy `needs`, in the grammar of the token endpoint.
@@ -181,7 +209,11 @@ const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// `299 - "text"` (RFC 7234 §5.5), with what would break the quoted string taken out.
 pub(crate) fn warning(text: &str) -> String {
-    let clean: String = text.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\')).take(1024).collect();
+    let clean: String = text
+        .chars()
+        .filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\'))
+        .take(1024)
+        .collect();
     format!("299 - \"{clean}\"")
 }
 

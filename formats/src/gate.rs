@@ -27,7 +27,11 @@ pub enum Needs {
 impl Needs {
     /// One required access.
     pub fn one(access: Access) -> Self {
-        Self::Access { required: vec![access], optional: Vec::new(), across: false }
+        Self::Access {
+            required: vec![access],
+            optional: Vec::new(),
+            across: false,
+        }
     }
 }
 

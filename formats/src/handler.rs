@@ -97,7 +97,11 @@ pub enum ReplyBody {
 impl Reply {
     /// An answer without headers or body.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, headers: Vec::with_capacity(8), body: ReplyBody::Empty }
+        Self {
+            status,
+            headers: Vec::with_capacity(8),
+            body: ReplyBody::Empty,
+        }
     }
 
     /// The same with one more header. A value that is not legal in a header is left out.
@@ -118,7 +122,10 @@ impl Reply {
 
     /// The value of a header, for tests and decorators.
     pub fn get(&self, name: &HeaderName) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.to_str().ok())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .and_then(|(_, value)| value.to_str().ok())
     }
 
     /// Bytes that the body announces.

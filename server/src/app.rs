@@ -22,7 +22,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Opens the data folder: made for its owner only, locked against other processes.
 pub(crate) fn lock_data(config: &Config) -> anyhow::Result<StoreLock> {
     let data = &config.storage.path;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| format!("cannot make {}", data.display()))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make {}", data.display()))?;
     StoreLock::take(data).with_context(|| format!("cannot use {}", data.display()))
 }
 
@@ -32,7 +36,9 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
         "" => Database::Sqlite(config.storage.path.join("granary.db")),
         url => Database::Postgres(url.to_owned()),
     };
-    Catalog::open(&database, config.database.pool_size).map_err(with_cause).context("cannot open the catalog")
+    Catalog::open(&database, config.database.pool_size)
+        .map_err(with_cause)
+        .context("cannot open the catalog")
 }
 
 /// A storage error with its cause, for the operator.
@@ -57,23 +63,34 @@ fn limits(config: &Config) -> Limits {
         tag_parameters: set.tag_parameters,
         ranges_per_request: set.ranges_per_request,
         storage_reserve: config.storage.reserve,
+        allow_missing_references: config.oci.allow_missing,
     }
 }
 
 /// What decides passwords for this configuration.
 pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<Passwords>> {
-    Ok(Arc::new(Passwords::new(catalog.clone(), config.auth.basic_cache, config.auth.hash_concurrency)?))
+    Ok(Arc::new(Passwords::new(
+        catalog.clone(),
+        config.auth.basic_cache,
+        config.auth.hash_concurrency,
+    )?))
 }
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let _lock = lock_data(&config)?;
     let catalog = open_catalog(&config)?;
-    let blobs = FsStore::open(config.storage.path.join("store")).map_err(with_cause).context("cannot open the blob store")?;
+    let blobs = FsStore::open(config.storage.path.join("store"))
+        .map_err(with_cause)
+        .context("cannot open the blob store")?;
     let stores = Stores::new(Arc::new(blobs), catalog.clone(), limits(&config));
 
     let passwords = passwords(&config, &catalog)?;
-    let tokens = Arc::new(Tokens::open(&catalog, &config.auth.service, config.auth.token_lifetime).await.map_err(with_cause)?);
+    let tokens = Arc::new(
+        Tokens::open(&catalog, &config.auth.service, config.auth.token_lifetime)
+            .await
+            .map_err(with_cause)?,
+    );
     let authenticator = Arc::new(Authenticator::new(catalog.clone(), passwords.clone(), tokens.clone()));
     let everyone_creates = config.auth.project_creation == ProjectCreation::Users;
     let gate = Arc::new(AccessGate::new(catalog.clone(), config.auth.anonymous, everyone_creates));
@@ -83,7 +100,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let draining = Arc::new(AtomicBool::new(false));
     let state = Data::new(State {
         formats: formats(),
-        dispatch: Dispatch { gate: gate.clone(), stores: stores.clone(), service: config.auth.service.clone() },
+        dispatch: Dispatch {
+            gate: gate.clone(),
+            stores: stores.clone(),
+            service: config.auth.service.clone(),
+        },
         authenticator: authenticator.clone(),
         tokens: TokenEndpoint {
             authenticator,
@@ -99,12 +120,22 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         draining: draining.clone(),
     });
     let options = http::Options {
-        workers: if config.server.workers == 0 { std::thread::available_parallelism()?.get() } else { config.server.workers },
+        workers: if config.server.workers == 0 {
+            std::thread::available_parallelism()?.get()
+        } else {
+            config.server.workers
+        },
         header_timeout: config.limits.header_timeout,
         drain_timeout: config.server.drain_timeout,
         connections: config.limits.connections,
     };
-    let commands = tokio::spawn(admin::listen(&config.storage.path, Admin { catalog: catalog.clone(), passwords: passwords.clone() })?);
+    let commands = tokio::spawn(admin::listen(
+        &config.storage.path,
+        Admin {
+            catalog: catalog.clone(),
+            passwords: passwords.clone(),
+        },
+    )?);
     let sweeper = tokio::spawn(workers::sweep_forever(stores, config.sweep.interval, config.sweep.orphan_age));
     first_run::welcome(&config, &catalog, &passwords, address).await?;
 
@@ -127,7 +158,11 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 fn origins(config: &Config, address: std::net::SocketAddr) -> Origins {
     let server = config.server.clone();
     let public_url = Some(server.public_url.clone()).filter(|url| !url.is_empty());
-    Origins { public_url, trusts: Box::new(move |ip| server.trusts(ip)), fallback: address.to_string() }
+    Origins {
+        public_url,
+        trusts: Box::new(move |ip| server.trusts(ip)),
+        fallback: address.to_string(),
+    }
 }
 
 /// SIGTERM, as service managers send it, or SIGINT, as a terminal does.

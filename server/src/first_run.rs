@@ -30,7 +30,10 @@ enum Password {
 /// Makes the administrator if there is no account, and tells the operator where things are.
 pub(crate) async fn welcome(config: &Config, catalog: &Catalog, passwords: &Passwords, address: SocketAddr) -> anyhow::Result<()> {
     let password = administrator(config, catalog, passwords).await?;
-    let mut lines = vec![format!("Granary is at http://{address}"), format!("  data in   {}", config.storage.path.display())];
+    let mut lines = vec![
+        format!("Granary is at http://{address}"),
+        format!("  data in   {}", config.storage.path.display()),
+    ];
     match &password {
         Password::Shown(password) => {
             lines.push(format!("  admin's first password, shown once:   {password}"));
@@ -64,12 +67,20 @@ async fn administrator(config: &Config, catalog: &Catalog, passwords: &Passwords
         }
         None => {
             let made = random_password()?;
-            let shown = if std::io::stdout().is_terminal() { Password::Shown(made.clone()) } else { Password::Written(write(config, &made)?) };
+            let shown = if std::io::stdout().is_terminal() {
+                Password::Shown(made.clone())
+            } else {
+                Password::Written(write(config, &made)?)
+            };
             (made, shown)
         }
     };
     let hash = passwords.hash(password).await.map_err(with_cause)?;
-    match catalog.create_first_account(ADMIN.to_owned(), hash, true).await.map_err(with_cause)? {
+    match catalog
+        .create_first_account(ADMIN.to_owned(), hash, true)
+        .await
+        .map_err(with_cause)?
+    {
         Some(_) => Ok(shown),
         // Another node was quicker; its password counts.
         None => Ok(Password::Old),
@@ -79,7 +90,12 @@ async fn administrator(config: &Config, catalog: &Catalog, passwords: &Passwords
 /// Before the account exists: a crash in between leaves a file and no account, never an account nobody can enter.
 fn write(config: &Config, password: &str) -> anyhow::Result<PathBuf> {
     let path = config.storage.path.join(PASSWORD_FILE);
-    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)?;
     writeln!(file, "{password}")?;
     file.sync_all()?;
     Ok(path)

@@ -16,6 +16,10 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         LogFormat::Json => false,
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if pretty { builder.with_target(false).init() } else { builder.json().init() }
+    if pretty {
+        builder.with_target(false).init()
+    } else {
+        builder.json().init()
+    }
     Ok(())
 }

@@ -1,2 +1,27 @@
-//! x
-fn main(){}
+//! `granary`: the command line, and the server behind it.
+//!
+//! ```text
+//! main → app (wiring) → http → formats → storage
+//! ```
+
+mod admin;
+mod app;
+mod auth;
+mod cli;
+mod commands;
+mod config;
+mod first_run;
+mod http;
+mod logs;
+mod metrics;
+mod workers;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    commands::run(cli::Cli::parse())
+}

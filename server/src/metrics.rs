@@ -33,13 +33,27 @@ impl Metrics {
         let seconds = Family::<FormatLabel, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 4.0, 10)));
         let mut registry = Registry::with_prefix("granary");
         registry.register("http_requests", "Requests answered, by format, method and status", requests.clone());
-        registry.register("http_request_seconds", "Time until the answer's headers, by format", seconds.clone());
-        Self { registry, requests, seconds }
+        registry.register(
+            "http_request_seconds",
+            "Time until the answer's headers, by format",
+            seconds.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            seconds,
+        }
     }
 
     /// Counts one answered request.
     pub(crate) fn request(&self, format: &'static str, method: &str, status: u16, elapsed: Duration) {
-        self.requests.get_or_create(&RequestLabels { format, method: known(method), status }).inc();
+        self.requests
+            .get_or_create(&RequestLabels {
+                format,
+                method: known(method),
+                status,
+            })
+            .inc();
         self.seconds.get_or_create(&FormatLabel { format }).observe(elapsed.as_secs_f64());
     }
 
@@ -54,5 +68,8 @@ impl Metrics {
 
 /// The method as a label; what a client makes up must not make up labels.
 fn known(method: &str) -> &'static str {
-    ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"].into_iter().find(|known| *known == method).unwrap_or("other")
+    ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }

@@ -14,10 +14,16 @@ pub(crate) async fn sweep_forever(stores: Stores, interval: Duration, orphan_age
         match sweep(&stores, orphan_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("swept: nothing to remove"),
             Ok(swept) => tracing::info!(?swept, "swept expired uploads and orphan files"),
-            Err(error) => tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "a sweep stopped: {error}"),
+            Err(error) => tracing::error!(
+                cause = std::error::Error::source(&error).map(ToString::to_string),
+                "a sweep stopped: {error}"
+            ),
         }
         if let Err(error) = stores.catalog.sweep_refresh_tokens(clock::now()).await {
-            tracing::error!(cause = std::error::Error::source(&error).map(ToString::to_string), "expired refresh tokens were not swept: {error}");
+            tracing::error!(
+                cause = std::error::Error::source(&error).map(ToString::to_string),
+                "expired refresh tokens were not swept: {error}"
+            );
         }
     }
 }

@@ -108,7 +108,11 @@ pub struct Principal {
 impl Principal {
     /// Nobody in particular, with nothing in hand.
     pub fn anonymous() -> Self {
-        Self { account: None, name: ANONYMOUS.into(), scopes: None }
+        Self {
+            account: None,
+            name: ANONYMOUS.into(),
+            scopes: None,
+        }
     }
 
     /// Whether this is nobody in particular.
@@ -178,7 +182,10 @@ impl std::str::FromStr for Role {
 
     fn from_str(text: &str) -> crate::Result<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-            crate::Error::invalid(crate::What::Request, format!("'{text}' is not a role; the roles are viewer, developer, maintainer"))
+            crate::Error::invalid(
+                crate::What::Request,
+                format!("'{text}' is not a role; the roles are viewer, developer, maintainer"),
+            )
         })
     }
 }
@@ -203,5 +210,9 @@ pub struct Visible {
 
 impl Visible {
     /// Nothing at all. Allocates nothing.
-    pub const NOTHING: Self = Self { projects: Some(Vec::new()), public: false, only: None };
+    pub const NOTHING: Self = Self {
+        projects: Some(Vec::new()),
+        public: false,
+        only: None,
+    };
 }

@@ -112,7 +112,12 @@ impl FromStr for Digest {
             .split_once(':')
             .ok_or_else(|| Error::invalid(What::Digest, "a digest is written <algorithm>:<hex>"))?;
         let algorithm: Algorithm = algorithm.parse()?;
-        let malformed = || Error::invalid(What::Digest, "a digest has 64 (sha256) or 128 (sha512) lower-case hexadecimal digits");
+        let malformed = || {
+            Error::invalid(
+                What::Digest,
+                "a digest has 64 (sha256) or 128 (sha512) lower-case hexadecimal digits",
+            )
+        };
         let hex = hex.as_bytes();
         if hex.len() != algorithm.len() * 2 {
             return Err(malformed());
@@ -207,7 +212,11 @@ mod tests {
             Digest::sha256(b"abc").to_string(),
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
-        assert!(Digest::of(Algorithm::Sha512, b"abc").to_string().starts_with("sha512:ddaf35a193617aba"));
+        assert!(
+            Digest::of(Algorithm::Sha512, b"abc")
+                .to_string()
+                .starts_with("sha512:ddaf35a193617aba")
+        );
     }
 
     #[test]

@@ -101,7 +101,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with a sentence for the client.
     pub fn new(kind: ErrorKind, what: What, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, what, message: message.into(), source: None }
+        Self {
+            kind,
+            what,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// The same error with its cause, which only the log shows.
@@ -123,7 +128,12 @@ impl Error {
 
     /// A fault of ours; `cause` goes to the log.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Internal, What::Storage, "an internal error; the server's log has the cause").because(cause)
+        Self::new(
+            ErrorKind::Internal,
+            What::Storage,
+            "an internal error; the server's log has the cause",
+        )
+        .because(cause)
     }
 
     /// The kind.
@@ -173,6 +183,10 @@ impl From<std::io::Error> for Error {
 impl Error {
     /// No room left.
     pub fn storage_full() -> Self {
-        Self::new(ErrorKind::StorageFull, What::Storage, "the registry has no room left; ask its operator to free space")
+        Self::new(
+            ErrorKind::StorageFull,
+            What::Storage,
+            "the registry has no room left; ask its operator to free space",
+        )
     }
 }

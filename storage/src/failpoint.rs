@@ -10,7 +10,10 @@ use std::io;
 /// # Errors
 /// When the failpoint is set to fail.
 #[cfg(debug_assertions)]
-#[allow(clippy::disallowed_methods, reason = "failpoints exist for tests only and are no setting of the configuration")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "failpoints exist for tests only and are no setting of the configuration"
+)]
 pub(crate) fn hit(name: &'static str) -> io::Result<()> {
     static ACTIVE: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| std::env::var("GRANARY_FAILPOINT").ok());
     match ACTIVE.as_deref().and_then(|active| active.strip_prefix(name)) {

@@ -95,9 +95,15 @@ impl FromStr for RepositoryName {
             );
         }
         match text.find('/') {
-            Some(project_len) => Ok(Self { full: text.into(), project_len }),
+            Some(project_len) => Ok(Self {
+                full: text.into(),
+                project_len,
+            }),
             None if text.len() + DEFAULT_PROJECT.len() + 1 > NAME_MAX => bad("the repository name is longer than 255 characters"),
-            None => Ok(Self { full: format!("{DEFAULT_PROJECT}/{text}").into(), project_len: DEFAULT_PROJECT.len() }),
+            None => Ok(Self {
+                full: format!("{DEFAULT_PROJECT}/{text}").into(),
+                project_len: DEFAULT_PROJECT.len(),
+            }),
         }
     }
 }
@@ -117,7 +123,9 @@ impl fmt::Debug for RepositoryName {
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, by hand: it runs on every request.
 fn is_component(text: &[u8]) -> bool {
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
+    let (Some(first), Some(last)) = (text.first(), text.last()) else {
+        return false;
+    };
     if !alphanumeric(first) || !alphanumeric(last) {
         return false;
     }
@@ -162,7 +170,10 @@ impl FromStr for Tag {
         if valid {
             Ok(Self(text.into()))
         } else {
-            Err(Error::invalid(What::Tag, "a tag is at most 128 letters, digits, '_', '.' and '-', and does not begin with '.' or '-'"))
+            Err(Error::invalid(
+                What::Tag,
+                "a tag is at most 128 letters, digits, '_', '.' and '-', and does not begin with '.' or '-'",
+            ))
         }
     }
 }
@@ -186,7 +197,11 @@ impl FromStr for Reference {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.contains(':') { text.parse().map(Self::Digest) } else { text.parse().map(Self::Tag) }
+        if text.contains(':') {
+            text.parse().map(Self::Digest)
+        } else {
+            text.parse().map(Self::Tag)
+        }
     }
 }
 
@@ -208,7 +223,10 @@ mod tests {
     #[test]
     fn a_name_of_one_segment_belongs_to_library() {
         let name: RepositoryName = "hello".parse().unwrap();
-        assert_eq!((name.as_str(), name.project(), name.within_project()), ("library/hello", "library", "hello"));
+        assert_eq!(
+            (name.as_str(), name.project(), name.within_project()),
+            ("library/hello", "library", "hello")
+        );
         assert_eq!(name, "library/hello".parse().unwrap());
     }
 
@@ -223,8 +241,27 @@ mod tests {
         let long = format!("acme/{}", "a".repeat(251));
         let completed_too_long = "a".repeat(250);
         for bad in [
-            "", "/", "a/", "/a", "a//b", "A/b", "a/..", "..", "a/./b", "a..b/c", "a/-b", "a/b-", "a___b/c", "a._b/c", "a b/c", "ä/b",
-            "a/b%2fc", "a\\b", "a/b\0", &long, &completed_too_long,
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "A/b",
+            "a/..",
+            "..",
+            "a/./b",
+            "a..b/c",
+            "a/-b",
+            "a/b-",
+            "a___b/c",
+            "a._b/c",
+            "a b/c",
+            "ä/b",
+            "a/b%2fc",
+            "a\\b",
+            "a/b\0",
+            &long,
+            &completed_too_long,
         ] {
             assert_eq!(bad.parse::<RepositoryName>().unwrap_err().what(), What::Name, "{bad:?}");
         }

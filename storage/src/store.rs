@@ -24,6 +24,11 @@ impl Stores {
     pub fn new(blobs: Arc<dyn BlobStore>, catalog: Catalog, limits: Limits) -> Self {
         let limits = Arc::new(limits);
         let uploads = Uploads::new(blobs.clone(), catalog.clone(), limits.clone());
-        Self { blobs, catalog, uploads, limits }
+        Self {
+            blobs,
+            catalog,
+            uploads,
+            limits,
+        }
     }
 }

@@ -36,7 +36,9 @@ impl Uploads {
     /// `StorageFull` when less than [`Limits::storage_reserve`] is free.
     pub async fn begin(&self, repository: RepositoryId, by: Arc<str>, algorithm: Algorithm) -> Result<Upload> {
         self.check_space().await?;
-        self.catalog.create_upload(repository, by, algorithm, self.expiry(), self.limits.uploads_per_principal).await
+        self.catalog
+            .create_upload(repository, by, algorithm, self.expiry(), self.limits.uploads_per_principal)
+            .await
     }
 
     /// Where a session stands. [`Upload::offset`] is what has been acknowledged.
@@ -52,7 +54,11 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::status`].
     pub async fn open(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
-        let mut session = self.catalog.claim_upload(id, repository, by, self.expiry()).await?.ok_or_else(unknown)?;
+        let mut session = self
+            .catalog
+            .claim_upload(id, repository, by, self.expiry())
+            .await?
+            .ok_or_else(unknown)?;
         // The first claim finds no file; any later one may find bytes that were never acknowledged.
         let writer = if session.epoch == 1 {
             self.blobs.begin(id, session.algorithm).await?
@@ -64,7 +70,13 @@ impl Uploads {
         };
         // A power cut may have taken acknowledged bytes that were not yet durable.
         session.offset = writer.offset();
-        Ok(Writing { engine: self.clone(), writer, repository, by: session.principal.clone(), session: Some(session) })
+        Ok(Writing {
+            engine: self.clone(),
+            writer,
+            repository,
+            by: session.principal.clone(),
+            session: Some(session),
+        })
     }
 
     /// Starts an upload of one request, which leaves no session behind.
@@ -74,7 +86,13 @@ impl Uploads {
     pub async fn single(&self, repository: RepositoryId, by: Arc<str>, algorithm: Algorithm) -> Result<Writing> {
         self.check_space().await?;
         let writer = self.blobs.begin(UploadId::random(), algorithm).await?;
-        Ok(Writing { engine: self.clone(), writer, repository, by, session: None })
+        Ok(Writing {
+            engine: self.clone(),
+            writer,
+            repository,
+            by,
+            session: None,
+        })
     }
 
     /// Ends a session and throws its bytes away.
@@ -101,7 +119,10 @@ impl Uploads {
 }
 
 fn unknown() -> Error {
-    Error::not_found(What::Upload, "there is no such upload; it may have expired, been completed or been cancelled")
+    Error::not_found(
+        What::Upload,
+        "there is no such upload; it may have expired, been completed or been cancelled",
+    )
 }
 
 fn taken_over() -> Error {
@@ -132,7 +153,11 @@ impl Writing {
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
         let limit = self.engine.limits.blob_bytes;
         if self.writer.offset().saturating_add(chunk.len() as u64) > limit {
-            return Err(Error::new(ErrorKind::TooLarge, What::Blob, format!("the blob is larger than the limit of {limit} bytes")));
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                What::Blob,
+                format!("the blob is larger than the limit of {limit} bytes"),
+            ));
         }
         self.writer.write(chunk).await
     }
@@ -147,7 +172,12 @@ impl Writing {
             return Ok(0);
         };
         let offset = self.writer.park().await?;
-        if !self.engine.catalog.advance_upload(session.id, session.epoch, offset, self.engine.expiry()).await? {
+        if !self
+            .engine
+            .catalog
+            .advance_upload(session.id, session.epoch, offset, self.engine.expiry())
+            .await?
+        {
             return Err(taken_over());
         }
         Ok(offset)
@@ -156,7 +186,11 @@ impl Writing {
     /// Stops writing and keeps nothing beyond what had been acknowledged before;
     /// an upload of one request is thrown away.
     pub async fn give_up(self) -> Result<()> {
-        if self.session.is_none() { self.writer.abort().await } else { self.writer.park().await.map(drop) }
+        if self.session.is_none() {
+            self.writer.abort().await
+        } else {
+            self.writer.park().await.map(drop)
+        }
     }
 
     /// Proves the digest, makes the bytes durable, and links the blob into the repository.
@@ -165,7 +199,13 @@ impl Writing {
     /// `DigestMismatch`/`Digest`: the session is closed with it, since its bytes can never become that blob.
     /// `Conflict`/`Upload` when another request has taken the session over.
     pub async fn finish(self, expected: &Digest) -> Result<u64> {
-        let Self { engine, writer, repository, by, session } = self;
+        let Self {
+            engine,
+            writer,
+            repository,
+            by,
+            session,
+        } = self;
         let blob = match writer.commit(expected).await {
             Ok(blob) => blob,
             Err(error) => {

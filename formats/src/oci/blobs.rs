@@ -25,7 +25,9 @@ fn unknown() -> Error {
 
 /// `GET` and `HEAD …/blobs/<digest>`.
 pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::ReadBlob { digest, head, conditions } = &granted.op().act else { return Err(unknown()) };
+    let Act::ReadBlob { digest, head, conditions } = &granted.op().act else {
+        return Err(unknown());
+    };
     let repository = granted.repository().ok_or_else(unknown)?.id;
     let blob = stores.catalog.blob(repository, *digest).await?.ok_or_else(unknown)?;
     if *head {
@@ -69,7 +71,10 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
 
 /// Whether the client holds the content already.
 pub(super) fn not_modified(conditions: &ReadConditions, digest: &Digest) -> bool {
-    conditions.if_none_match.iter().any(|tag| tag == "*" || tag.parse().is_ok_and(|held: Digest| held == *digest))
+    conditions
+        .if_none_match
+        .iter()
+        .any(|tag| tag == "*" || tag.parse().is_ok_and(|held: Digest| held == *digest))
 }
 
 /// The parts to send: none but the whole when `If-Range` names other content.
@@ -90,11 +95,17 @@ fn multipart(stores: &Stores, blob: &BlobView, ranges: Vec<Range<u64>>, boundary
     let size = blob.size;
     let heading = |range: &Range<u64>| {
         let content_range = content_range(range, size);
-        Bytes::from(format!("\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: {content_range}\r\n\r\n"))
+        Bytes::from(format!(
+            "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: {content_range}\r\n\r\n"
+        ))
     };
     let parts: Vec<(Bytes, Range<u64>)> = ranges.into_iter().map(|range| (heading(&range), range)).collect();
     let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-    let len = parts.iter().map(|(heading, range)| heading.len() as u64 + range.end - range.start).sum::<u64>() + end.len() as u64;
+    let len = parts
+        .iter()
+        .map(|(heading, range)| heading.len() as u64 + range.end - range.start)
+        .sum::<u64>()
+        + end.len() as u64;
     let (blobs, key) = (stores.blobs.clone(), blob.key.clone());
     let body = stream::iter(parts).flat_map(move |(heading, range)| {
         let (blobs, key) = (blobs.clone(), key.clone());
@@ -119,14 +130,20 @@ async fn keep(stores: &Stores, repository: RepositoryId, blob: &BlobView) -> Res
 
 /// `DELETE …/blobs/<digest>`.
 pub(super) async fn delete(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::DeleteBlob { digest } = &granted.op().act else { return Err(unknown()) };
+    let Act::DeleteBlob { digest } = &granted.op().act else {
+        return Err(unknown());
+    };
     let repository = granted.repository().ok_or_else(unknown)?.id;
     match stores.catalog.unlink_blob(repository, *digest, granted.by()).await? {
         Deleted::Done => Ok(Reply::new(StatusCode::ACCEPTED)),
         Deleted::Absent => Err(unknown()),
         Deleted::InUse(holders) => {
             let holder = holders.first().map(ToString::to_string).unwrap_or_default();
-            Err(Error::new(ErrorKind::Unsupported, What::Blob, format!("the manifest {holder} needs this blob; delete the manifest first")))
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                What::Blob,
+                format!("the manifest {holder} needs this blob; delete the manifest first"),
+            ))
         }
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn base() -> Reply {
 }
 
 pub(super) fn json_reply(body: String) -> Reply {
-    Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json").with(ReplyBody::Bytes(body.into()))
+    Reply::new(StatusCode::OK)
+        .header(CONTENT_TYPE, "application/json")
+        .with(ReplyBody::Bytes(body.into()))
 }
 
 /// Cuts one entry more than a page down to the page, and says after which entry the next one begins.
@@ -33,10 +35,17 @@ pub(super) fn next_page(reply: Reply, path: &str, page: &Page, last: &str, filte
 
 /// `GET /v2/_catalog`: what the caller may read, and nothing of the rest.
 pub(super) async fn catalog(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::Catalog(page) = &granted.op().act else { return Err(not_asked()) };
+    let Act::Catalog(page) = &granted.op().act else {
+        return Err(not_asked());
+    };
     let mut names = match page.limit {
         0 => Vec::new(),
-        limit => stores.catalog.list_repositories(granted.visible().clone(), page.after.clone(), limit + 1).await?,
+        limit => {
+            stores
+                .catalog
+                .list_repositories(granted.visible().clone(), page.after.clone(), limit + 1)
+                .await?
+        }
     };
     let next = cut(&mut names, page, Clone::clone);
     let reply = json_reply(json!({"repositories": names}).to_string());
@@ -48,7 +57,9 @@ pub(super) async fn catalog(stores: &Stores, granted: &Granted<Op>) -> Result<Re
 
 /// `GET …/tags/list`.
 pub(super) async fn tags(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let (Act::Tags(page), Some(name)) = (&granted.op().act, &granted.op().name) else { return Err(not_asked()) };
+    let (Act::Tags(page), Some(name)) = (&granted.op().act, &granted.op().name) else {
+        return Err(not_asked());
+    };
     let repository = granted.existing_repository()?.id;
     let mut tags = match page.limit {
         0 => Vec::new(),

@@ -64,13 +64,19 @@ pub(super) fn render(error: &Error, challenge: &Challenge) -> Reply {
 pub(super) fn body(error: &Error) -> Reply {
     let (status, code) = code(error.kind(), error.what());
     let body = json!({"errors": [{"code": code, "message": error.message(), "detail": null}]}).to_string();
-    Reply::new(status).header(CONTENT_TYPE, "application/json").with(ReplyBody::Bytes(body.into()))
+    Reply::new(status)
+        .header(CONTENT_TYPE, "application/json")
+        .with(ReplyBody::Bytes(body.into()))
 }
 
 fn bearer(error: &Error, challenge: &Challenge) -> String {
     // Quotes and backslashes would end the attribute; none of these values can need them.
     let clean = |text: &str| text.replace(['"', '\\'], "");
-    let mut header = format!("Bearer realm=\"{}/token\",service=\"{}\"", clean(&challenge.origin), clean(&challenge.service));
+    let mut header = format!(
+        "Bearer realm=\"{}/token\",service=\"{}\"",
+        clean(&challenge.origin),
+        clean(&challenge.service)
+    );
     if !challenge.scope.is_empty() {
         header.push_str(&format!(",scope=\"{}\"", clean(&challenge.scope)));
     }
@@ -87,7 +93,11 @@ mod tests {
     use super::*;
 
     fn challenge() -> Challenge {
-        Challenge { origin: "http://127.0.0.1:5000".into(), service: "granary".into(), scope: "repository:a/b:pull repository:c/d:pull".into() }
+        Challenge {
+            origin: "http://127.0.0.1:5000".into(),
+            service: "granary".into(),
+            scope: "repository:a/b:pull repository:c/d:pull".into(),
+        }
     }
 
     #[test]

@@ -99,15 +99,24 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
     }
     let media_type = media_type(&raw, declared)?;
     if raw.manifests.is_some() && (raw.layers.is_some() || raw.config.is_some() || raw.blobs.is_some()) {
-        return Err(invalid("the manifest has both layers and manifests; it must be either an image or an index"));
+        return Err(invalid(
+            "the manifest has both layers and manifests; it must be either an image or an index",
+        ));
     }
     if media_type != OCI_ARTIFACT && raw.schema_version != Some(2) {
         return Err(invalid("schemaVersion must be 2"));
     }
-    let mut reader = Reader { edges: Vec::new(), total_size: bytes.len() as u64, most: limits.manifest_references };
+    let mut reader = Reader {
+        edges: Vec::new(),
+        total_size: bytes.len() as u64,
+        most: limits.manifest_references,
+    };
     let config_type = match media_type {
         OCI_INDEX | DOCKER_LIST => {
-            let children = raw.manifests.as_ref().ok_or_else(|| invalid("an index needs a list of manifests"))?;
+            let children = raw
+                .manifests
+                .as_ref()
+                .ok_or_else(|| invalid("an index needs a list of manifests"))?;
             reader.all(children, EdgeRole::Child)?;
             None
         }
@@ -118,7 +127,10 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         _ => {
             let config = raw.config.as_ref().ok_or_else(|| invalid("an image manifest needs a config"))?;
             reader.one(config, EdgeRole::Config)?;
-            let layers = raw.layers.as_ref().ok_or_else(|| invalid("an image manifest needs a list of layers, which may be empty"))?;
+            let layers = raw
+                .layers
+                .as_ref()
+                .ok_or_else(|| invalid("an image manifest needs a list of layers, which may be empty"))?;
             reader.all(layers, EdgeRole::Layer)?;
             Some(config.media_type.as_ref())
         }
@@ -127,7 +139,12 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         Some(subject) => Some(reader.one(subject, EdgeRole::Subject)?),
         None => None,
     };
-    let artifact_type = raw.artifact_type.as_deref().filter(|text| !text.is_empty()).or(config_type).filter(|text| !text.is_empty());
+    let artifact_type = raw
+        .artifact_type
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .or(config_type)
+        .filter(|text| !text.is_empty());
     let annotations = raw.annotations.unwrap_or_default();
     Ok(Parsed {
         kind: kind(media_type, artifact_type, config_type),
@@ -150,15 +167,24 @@ fn media_type(raw: &Raw<'_>, declared: Option<&str>) -> Result<&'static str> {
     let stated = raw.media_type.as_deref().filter(|text| !text.is_empty());
     let text = match (declared, stated) {
         (Some(declared), Some(stated)) if declared != stated => {
-            return Err(invalid(format!("the Content-Type is {declared:.100}, but the manifest calls itself {stated:.100}")));
+            return Err(invalid(format!(
+                "the Content-Type is {declared:.100}, but the manifest calls itself {stated:.100}"
+            )));
         }
         (Some(text), _) | (None, Some(text)) => text,
         (None, None) if raw.manifests.is_some() => OCI_INDEX,
         (None, None) => OCI_IMAGE,
     };
-    [OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST, OCI_ARTIFACT].into_iter().find(|known| *known == text).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, What::Manifest, format!("{text:.100} is not a media type of manifests that this registry keeps"))
-    })
+    [OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, DOCKER_LIST, OCI_ARTIFACT]
+        .into_iter()
+        .find(|known| *known == text)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                What::Manifest,
+                format!("{text:.100} is not a media type of manifests that this registry keeps"),
+            )
+        })
 }
 
 /// Collects references.
@@ -177,7 +203,10 @@ impl Reader {
         if self.edges.len() == self.most {
             return Err(invalid(format!("the manifest refers to more than {} things", self.most)));
         }
-        let child: Digest = descriptor.digest.parse().map_err(|_| invalid(format!("{:.150} is not a digest", descriptor.digest)))?;
+        let child: Digest = descriptor
+            .digest
+            .parse()
+            .map_err(|_| invalid(format!("{:.150} is not a digest", descriptor.digest)))?;
         if let Some(data) = &descriptor.data {
             check_data(data, &child, descriptor.size)?;
         }
@@ -201,7 +230,9 @@ impl Reader {
 /// The embedded copy of what a descriptor names must be that (image-spec, `descriptor.md`, "data").
 fn check_data(data: &str, digest: &Digest, size: u64) -> Result<()> {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| invalid("a descriptor's data is not base64"))?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .map_err(|_| invalid("a descriptor's data is not base64"))?;
     if bytes.len() as u64 != size || Digest::of(digest.algorithm(), &bytes) != *digest {
         return Err(invalid("a descriptor's data does not have its digest and size"));
     }

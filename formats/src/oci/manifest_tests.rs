@@ -33,7 +33,10 @@ const INVALID: (ErrorKind, What) = (ErrorKind::Invalid, What::Manifest);
 fn an_image_needs_its_config_and_layers() {
     let parsed = read(&image(), Some(OCI_IMAGE)).unwrap();
     assert_eq!(parsed.kind, Kind::Image);
-    assert_eq!(parsed.edges.iter().map(|edge| (edge.role, edge.required)).collect::<Vec<_>>(), [(EdgeRole::Config, true), (EdgeRole::Layer, true)]);
+    assert_eq!(
+        parsed.edges.iter().map(|edge| (edge.role, edge.required)).collect::<Vec<_>>(),
+        [(EdgeRole::Config, true), (EdgeRole::Layer, true)]
+    );
     assert_eq!(parsed.artifact_type.as_deref(), Some("application/vnd.oci.image.config.v1+json"));
 }
 
@@ -50,9 +53,13 @@ fn the_type_may_stand_in_the_header_or_in_the_body_but_not_differ() {
 
 #[test]
 fn an_index_of_layers_is_an_index_still() {
-    let cache = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", b"x")]});
+    let cache =
+        json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", b"x")]});
     let parsed = read(&cache, None).unwrap();
-    assert_eq!((parsed.kind, parsed.edges[0].role, parsed.artifact_type), (Kind::Index, EdgeRole::Child, None));
+    assert_eq!(
+        (parsed.kind, parsed.edges[0].role, parsed.artifact_type),
+        (Kind::Index, EdgeRole::Child, None)
+    );
 }
 
 #[test]
@@ -61,7 +68,13 @@ fn foreign_layers_and_subjects_may_be_missing() {
     manifest["layers"][0]["mediaType"] = json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
     manifest["subject"] = descriptor(OCI_IMAGE, b"subject");
     let parsed = read(&manifest, None).unwrap();
-    assert!(parsed.edges.iter().filter(|edge| edge.role != EdgeRole::Config).all(|edge| !edge.required));
+    assert!(
+        parsed
+            .edges
+            .iter()
+            .filter(|edge| edge.role != EdgeRole::Config)
+            .all(|edge| !edge.required)
+    );
     assert_eq!(parsed.subject, Some(Digest::sha256(b"subject")));
 }
 
@@ -71,9 +84,15 @@ fn a_manifest_that_two_readers_could_read_differently_is_refused() {
     both["manifests"] = json!([]);
     assert_eq!(refusal(&both, None), INVALID);
     let twice = image().to_string().replacen("\"layers\":", "\"layers\":[],\"layers\":", 1);
-    assert_eq!(parse(twice.as_bytes(), None, &Limits::default()).unwrap_err().what(), What::Manifest);
+    assert_eq!(
+        parse(twice.as_bytes(), None, &Limits::default()).unwrap_err().what(),
+        What::Manifest
+    );
     let trailing = format!("{}{{}}", image());
-    assert_eq!(parse(trailing.as_bytes(), None, &Limits::default()).unwrap_err().what(), What::Manifest);
+    assert_eq!(
+        parse(trailing.as_bytes(), None, &Limits::default()).unwrap_err().what(),
+        What::Manifest
+    );
 }
 
 #[test]
@@ -109,7 +128,11 @@ fn malformed_manifests_are_refused() {
 #[test]
 fn schema_1_is_refused_with_advice() {
     let old = json!({"schemaVersion": 1, "name": "a/b", "fsLayers": []});
-    for declared in [None, Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), Some("application/vnd.docker.distribution.manifest.v1+json")] {
+    for declared in [
+        None,
+        Some("application/vnd.docker.distribution.manifest.v1+prettyjws"),
+        Some("application/vnd.docker.distribution.manifest.v1+json"),
+    ] {
         assert!(read(&old, declared).unwrap_err().message().contains("schema 1"), "{declared:?}");
     }
 }
@@ -130,8 +153,14 @@ fn too_many_references_are_refused() {
     let layers: Vec<Value> = (0..10).map(|i: u8| descriptor("x", &[i])).collect();
     let mut manifest = image();
     manifest["layers"] = json!(layers);
-    let limits = Limits { manifest_references: 5, ..Limits::default() };
-    assert_eq!(parse(manifest.to_string().as_bytes(), None, &limits).unwrap_err().kind(), ErrorKind::Invalid);
+    let limits = Limits {
+        manifest_references: 5,
+        ..Limits::default()
+    };
+    assert_eq!(
+        parse(manifest.to_string().as_bytes(), None, &limits).unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
 }
 
 #[test]
@@ -143,7 +172,10 @@ fn a_referrer_is_described_by_its_type_and_annotations() {
     assert_eq!(parsed.kind, Kind::Sbom);
     let described: Value = serde_json::from_str(&parsed.descriptor(&Digest::sha256(b"m"), 7)).unwrap();
     assert_eq!(described["artifactType"], "application/vnd.cyclonedx+json");
-    assert_eq!((described["size"].as_u64(), described["annotations"]["a"].as_str()), (Some(7), Some("b")));
+    assert_eq!(
+        (described["size"].as_u64(), described["annotations"]["a"].as_str()),
+        (Some(7), Some("b"))
+    );
 }
 
 proptest! {

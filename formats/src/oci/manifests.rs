@@ -22,19 +22,35 @@ fn unknown() -> Error {
 
 /// `GET` and `HEAD …/manifests/<reference>`. Always as stored: converting would change the digest.
 pub(super) fn read(granted: &Granted<Op>) -> Result<Reply> {
-    let Act::ReadManifest { reference, head, conditions } = &granted.op().act else { return Err(unknown()) };
+    let Act::ReadManifest {
+        reference,
+        head,
+        conditions,
+    } = &granted.op().act
+    else {
+        return Err(unknown());
+    };
     granted.existing_repository()?;
     let manifest = granted.manifest()?;
-    let caching = if matches!(reference, Reference::Tag(_)) { "no-cache" } else { FOREVER };
+    let caching = if matches!(reference, Reference::Tag(_)) {
+        "no-cache"
+    } else {
+        FOREVER
+    };
     let digest = manifest.digest.to_string();
     let reply = |status| {
-        Reply::new(status).header(ETAG, format!("\"{digest}\"")).header(CACHE_CONTROL, caching).header(CONTENT_DIGEST, digest.as_str())
+        Reply::new(status)
+            .header(ETAG, format!("\"{digest}\""))
+            .header(CACHE_CONTROL, caching)
+            .header(CONTENT_DIGEST, digest.as_str())
     };
     if not_modified(conditions, &manifest.digest) {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let body = match head {
-        true => ReplyBody::Omitted { len: manifest.bytes.len() as u64 },
+        true => ReplyBody::Omitted {
+            len: manifest.bytes.len() as u64,
+        },
         false => ReplyBody::Bytes(manifest.bytes.clone()),
     };
     Ok(reply(StatusCode::OK).header(CONTENT_TYPE, &*manifest.media_type).with(body))
@@ -42,7 +58,16 @@ pub(super) fn read(granted: &Granted<Op>) -> Result<Reply> {
 
 /// `PUT …/manifests/<reference>`.
 pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
-    let Act::PutManifest { reference, tags, media_type, condition, length } = &granted.op().act else { return Err(unknown()) };
+    let Act::PutManifest {
+        reference,
+        tags,
+        media_type,
+        condition,
+        length,
+    } = &granted.op().act
+    else {
+        return Err(unknown());
+    };
     let Some(name) = &granted.op().name else { return Err(unknown()) };
     let bytes = collect(body, *length, stores.limits.manifest_bytes, What::Manifest).await?;
     let (digest, tags) = match reference {
@@ -57,11 +82,16 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     if granted.repository().is_none()
         && let Some(edge) = parsed.edges.iter().find(|edge| edge.required)
     {
-        return Err(Error::invalid(What::Reference, format!("the manifest refers to {}, which is not in this repository", edge.child)));
+        return Err(Error::invalid(
+            What::Reference,
+            format!("the manifest refers to {}, which is not in this repository", edge.child),
+        ));
     }
     let by = granted.by();
-    let repository =
-        stores.catalog.ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone()).await?;
+    let repository = stores
+        .catalog
+        .ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone())
+        .await?;
     let descriptor = parsed.subject.map(|_| parsed.descriptor(&digest, bytes.len()));
     let subject = parsed.subject;
     let new = NewManifest {
@@ -99,12 +129,18 @@ fn check_digest(promised: &Digest, bytes: &[u8]) -> Result<Digest> {
     if actual == *promised {
         return Ok(actual);
     }
-    Err(Error::new(ErrorKind::DigestMismatch, What::Digest, format!("the manifest has the digest {actual}, not {promised}")))
+    Err(Error::new(
+        ErrorKind::DigestMismatch,
+        What::Digest,
+        format!("the manifest has the digest {actual}, not {promised}"),
+    ))
 }
 
 /// `DELETE …/manifests/<reference>`: a tag alone, or a manifest with all its tags.
 pub(super) async fn delete(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::DeleteManifest { reference } = &granted.op().act else { return Err(unknown()) };
+    let Act::DeleteManifest { reference } = &granted.op().act else {
+        return Err(unknown());
+    };
     let repository = granted.existing_repository()?.id;
     let deleted = match reference {
         Reference::Tag(tag) => match stores.catalog.delete_tag(repository, tag.clone(), granted.by()).await? {

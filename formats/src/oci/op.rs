@@ -168,16 +168,23 @@ pub struct Op {
 }
 
 /// The place of [`Action::Overwrite`] among the optional accesses of [`Act::PutManifest`].
-pub const OPTIONAL_OVERWRITE: usize = 0;
+pub(super) const OPTIONAL_OVERWRITE: usize = 0;
 /// The place of reading the mount's source among the optional accesses of [`Act::StartUpload`].
-pub const OPTIONAL_MOUNT_SOURCE: usize = 0;
+pub(super) const OPTIONAL_MOUNT_SOURCE: usize = 0;
 
 impl Operation for Op {
     fn needs(&self) -> Needs {
         let Some(name) = &self.name else {
-            return if matches!(self.act, Act::Catalog(_)) { Needs::Listing } else { Needs::Login };
+            return if matches!(self.act, Act::Catalog(_)) {
+                Needs::Listing
+            } else {
+                Needs::Login
+            };
         };
-        let access = |actions: Actions| Access { repository: name.repository.clone(), actions };
+        let access = |actions: Actions| Access {
+            repository: name.repository.clone(),
+            actions,
+        };
         let mut optional = Vec::new();
         let mut across = false;
         let actions = match &self.act {
@@ -191,7 +198,10 @@ impl Operation for Op {
             Act::StartUpload { mount, .. } => {
                 match mount {
                     Some(Mount { from: Some(from), .. }) => {
-                        optional.push(Access { repository: from.repository.clone(), actions: Actions::PULL });
+                        optional.push(Access {
+                            repository: from.repository.clone(),
+                            actions: Actions::PULL,
+                        });
                     }
                     Some(Mount { from: None, .. }) => across = true,
                     None => {}
@@ -200,7 +210,11 @@ impl Operation for Op {
             }
             Act::UploadStatus { .. } | Act::Append { .. } | Act::Finish { .. } | Act::CancelUpload { .. } => Action::Create.into(),
         };
-        Needs::Access { required: vec![access(actions)], optional, across }
+        Needs::Access {
+            required: vec![access(actions)],
+            optional,
+            across,
+        }
     }
 
     fn repository(&self) -> Option<&RepositoryName> {

@@ -20,14 +20,28 @@ const PATH_MAX: usize = 2048;
 /// Understands a request.
 pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     if head.path.len() > PATH_MAX {
-        return Err(Error::new(ErrorKind::UriTooLong, What::Request, "the path is longer than 2048 bytes"));
+        return Err(Error::new(
+            ErrorKind::UriTooLong,
+            What::Request,
+            "the path is longer than 2048 bytes",
+        ));
     }
     let path = head.path.strip_prefix('/').unwrap_or("");
     if path.is_empty() {
-        return read_only(head, || Ok(Op { name: None, act: Act::Base }));
+        return read_only(head, || {
+            Ok(Op {
+                name: None,
+                act: Act::Base,
+            })
+        });
     }
     if path == "_catalog" {
-        return read_only(head, || Ok(Op { name: None, act: Act::Catalog(page(head, limits)?) }));
+        return read_only(head, || {
+            Ok(Op {
+                name: None,
+                act: Act::Catalog(page(head, limits)?),
+            })
+        });
     }
     let (name, route) = route(path)?;
     let act = match route {
@@ -38,7 +52,10 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
         Route::Uploads => start_upload(head)?,
         Route::Upload(id) => upload(head, id.parse()?)?,
     };
-    Ok(Op { name: Some(named(&name)?), act })
+    Ok(Op {
+        name: Some(named(&name)?),
+        act,
+    })
 }
 
 enum Route<'p> {
@@ -52,7 +69,12 @@ enum Route<'p> {
 
 /// Splits a path into the name and what is asked of it.
 fn route(path: &str) -> Result<(Cow<'_, str>, Route<'_>)> {
-    let unknown = || Error::invalid(What::Name, "the path is not one of this API's, or the repository name in it is malformed");
+    let unknown = || {
+        Error::invalid(
+            What::Name,
+            "the path is not one of this API's, or the repository name in it is malformed",
+        )
+    };
     if let Some(name) = path.strip_suffix("/tags/list") {
         return Ok((decode(name)?, Route::Tags));
     }
@@ -90,11 +112,18 @@ fn decode(text: &str) -> Result<Cow<'_, str>> {
 }
 
 fn named(name: &str) -> Result<Named> {
-    Ok(Named { requested: name.to_owned(), repository: name.parse()? })
+    Ok(Named {
+        requested: name.to_owned(),
+        repository: name.parse()?,
+    })
 }
 
 fn read_only<T>(head: &Head<'_>, parse: impl FnOnce() -> Result<T>) -> Result<T> {
-    if matches!(*head.method, Method::GET | Method::HEAD) { parse() } else { Err(method_not_allowed()) }
+    if matches!(*head.method, Method::GET | Method::HEAD) {
+        parse()
+    } else {
+        Err(method_not_allowed())
+    }
 }
 
 fn method_not_allowed() -> Error {
@@ -104,15 +133,29 @@ fn method_not_allowed() -> Error {
 fn manifest(head: &Head<'_>, text: &str, limits: &Limits) -> Result<Act> {
     let reference: Result<Reference> = text.parse();
     match *head.method {
-        Method::GET | Method::HEAD => {
-            Ok(Act::ReadManifest { reference: absent_if_bad_tag(reference)?, head: *head.method == Method::HEAD, conditions: conditions(head) })
-        }
-        Method::DELETE => Ok(Act::DeleteManifest { reference: absent_if_bad_tag(reference)? }),
+        Method::GET | Method::HEAD => Ok(Act::ReadManifest {
+            reference: absent_if_bad_tag(reference)?,
+            head: *head.method == Method::HEAD,
+            conditions: conditions(head),
+        }),
+        Method::DELETE => Ok(Act::DeleteManifest {
+            reference: absent_if_bad_tag(reference)?,
+        }),
         Method::PUT => {
             let reference = reference?;
             let tags = tag_parameters(head, &reference, limits)?;
-            let media_type = head.header("content-type").map(without_parameters).filter(|text| !text.is_empty()).map(str::to_owned);
-            Ok(Act::PutManifest { reference, tags, media_type, condition: condition(head), length: content_length(head)? })
+            let media_type = head
+                .header("content-type")
+                .map(without_parameters)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned);
+            Ok(Act::PutManifest {
+                reference,
+                tags,
+                media_type,
+                condition: condition(head),
+                length: content_length(head)?,
+            })
         }
         _ => Err(method_not_allowed()),
     }
@@ -147,7 +190,11 @@ fn without_parameters(media_type: &str) -> &str {
 
 fn blob(head: &Head<'_>, digest: Digest) -> Result<Act> {
     match *head.method {
-        Method::GET | Method::HEAD => Ok(Act::ReadBlob { digest, head: *head.method == Method::HEAD, conditions: conditions(head) }),
+        Method::GET | Method::HEAD => Ok(Act::ReadBlob {
+            digest,
+            head: *head.method == Method::HEAD,
+            conditions: conditions(head),
+        }),
         Method::DELETE => Ok(Act::DeleteBlob { digest }),
         _ => Err(method_not_allowed()),
     }
@@ -174,17 +221,33 @@ fn start_upload(head: &Head<'_>) -> Result<Act> {
             }
         }
     };
-    Ok(Act::StartUpload { mount, digest, algorithm, length: content_length(head)? })
+    Ok(Act::StartUpload {
+        mount,
+        digest,
+        algorithm,
+        length: content_length(head)?,
+    })
 }
 
 fn upload(head: &Head<'_>, id: UploadId) -> Result<Act> {
     match *head.method {
         Method::GET | Method::HEAD => Ok(Act::UploadStatus { id }),
         Method::DELETE => Ok(Act::CancelUpload { id }),
-        Method::PATCH => Ok(Act::Append { id, range: chunk_range(head)?, length: content_length(head)? }),
+        Method::PATCH => Ok(Act::Append {
+            id,
+            range: chunk_range(head)?,
+            length: content_length(head)?,
+        }),
         Method::PUT => {
-            let digest = head.query_value("digest").ok_or_else(|| Error::invalid(What::Digest, "the digest parameter is missing"))?;
-            Ok(Act::Finish { id, digest: digest.parse()?, range: chunk_range(head)?, length: content_length(head)? })
+            let digest = head
+                .query_value("digest")
+                .ok_or_else(|| Error::invalid(What::Digest, "the digest parameter is missing"))?;
+            Ok(Act::Finish {
+                id,
+                digest: digest.parse()?,
+                range: chunk_range(head)?,
+                length: content_length(head)?,
+            })
         }
         _ => Err(method_not_allowed()),
     }
@@ -192,7 +255,11 @@ fn upload(head: &Head<'_>, id: UploadId) -> Result<Act> {
 
 fn referrers(head: &Head<'_>, digest: &str, limits: &Limits) -> Result<Act> {
     let artifact_type = head.query_value("artifactType").filter(|text| !text.is_empty());
-    Ok(Act::Referrers { subject: digest.parse()?, artifact_type, page: page(head, limits)? })
+    Ok(Act::Referrers {
+        subject: digest.parse()?,
+        artifact_type,
+        page: page(head, limits)?,
+    })
 }
 
 fn page(head: &Head<'_>, limits: &Limits) -> Result<Page> {
@@ -204,21 +271,34 @@ fn page(head: &Head<'_>, limits: &Limits) -> Result<Page> {
         }
         Some(_) => return Err(Error::invalid(What::Page, "n is a number of entries, 0 or more")),
     };
-    Ok(Page { limit, after: head.query_value("last").filter(|text| !text.is_empty()) })
+    Ok(Page {
+        limit,
+        after: head.query_value("last").filter(|text| !text.is_empty()),
+    })
 }
 
 fn content_length(head: &Head<'_>) -> Result<Option<u64>> {
     let bad = || Error::invalid(What::Size, "Content-Length is not a number");
-    head.header("content-length").map(|text| text.trim().parse().map_err(|_| bad())).transpose()
+    head.header("content-length")
+        .map(|text| text.trim().parse().map_err(|_| bad()))
+        .transpose()
 }
 
 /// `Content-Range: <first>-<last>`; the form with a unit and a total is accepted too.
 fn chunk_range(head: &Head<'_>) -> Result<Option<ChunkRange>> {
-    let Some(text) = head.header("content-range") else { return Ok(None) };
+    let Some(text) = head.header("content-range") else {
+        return Ok(None);
+    };
     let text = text.trim();
     let text = text.strip_prefix("bytes").map_or(text, str::trim_start);
     let text = text.split('/').next().unwrap_or(text);
-    let number = |part: &str| if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse::<u64>().ok() } else { None };
+    let number = |part: &str| {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            part.parse::<u64>().ok()
+        } else {
+            None
+        }
+    };
     text.split_once('-')
         .and_then(|(first, last)| number(first).zip(number(last)))
         .filter(|(first, last)| first <= last && *last < u64::MAX)
@@ -244,7 +324,11 @@ fn conditions(head: &Head<'_>) -> ReadConditions {
 fn condition(head: &Head<'_>) -> Condition {
     let digests = |tags: &[String]| tags.iter().filter_map(|tag| tag.parse().ok()).collect();
     if let Some(tags) = head.header("if-match").map(entity_tags) {
-        return if tags.iter().any(|tag| tag == "*") { Condition::Present } else { Condition::OneOf(digests(&tags)) };
+        return if tags.iter().any(|tag| tag == "*") {
+            Condition::Present
+        } else {
+            Condition::OneOf(digests(&tags))
+        };
     }
     match head.header("if-none-match").map(entity_tags) {
         Some(tags) if tags.iter().any(|tag| tag == "*") => Condition::Absent,

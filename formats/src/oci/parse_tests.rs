@@ -15,7 +15,15 @@ impl Headers for Sent<'_> {
 
 fn ask(method: &Method, target: &str, headers: &[(&str, &str)]) -> Result<Op> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    parse(&Head { method, path, query, headers: &Sent(headers) }, &Limits::default())
+    parse(
+        &Head {
+            method,
+            path,
+            query,
+            headers: &Sent(headers),
+        },
+        &Limits::default(),
+    )
 }
 
 fn digest() -> String {
@@ -30,7 +38,13 @@ fn refusal(method: &Method, target: &str) -> (ErrorKind, What) {
 #[test]
 fn the_base_is_found_with_and_without_a_slash() {
     for path in ["", "/"] {
-        assert_eq!(ask(&Method::GET, path, &[]).unwrap(), Op { name: None, act: Act::Base });
+        assert_eq!(
+            ask(&Method::GET, path, &[]).unwrap(),
+            Op {
+                name: None,
+                act: Act::Base
+            }
+        );
     }
 }
 
@@ -59,7 +73,17 @@ fn a_name_of_one_segment_is_echoed_but_means_library() {
 #[test]
 fn names_that_are_none_are_refused() {
     let long = format!("/{}/tags/list", "a".repeat(300));
-    for target in ["/a//b/tags/list", "/../x/tags/list", "/a/..%2fb/tags/list", "/a%2Fb/tags/list", "/A/b/tags/list", "/a%252fb/tags/list", "/nothing", "/a/b/c", &long] {
+    for target in [
+        "/a//b/tags/list",
+        "/../x/tags/list",
+        "/a/..%2fb/tags/list",
+        "/a%2Fb/tags/list",
+        "/A/b/tags/list",
+        "/a%252fb/tags/list",
+        "/nothing",
+        "/a/b/c",
+        &long,
+    ] {
         assert_eq!(refusal(&Method::GET, target), (ErrorKind::Invalid, What::Name), "{target}");
     }
 }
@@ -70,9 +94,18 @@ fn malformed_digests_tags_and_ids_have_their_own_answers() {
     assert_eq!(refusal(&Method::GET, "/a/b/manifests/.bad"), (ErrorKind::NotFound, What::Manifest));
     assert_eq!(refusal(&Method::PUT, "/a/b/manifests/.bad"), (ErrorKind::Invalid, What::Tag));
     assert_eq!(refusal(&Method::PUT, "/a/b/manifests/md5:00"), (ErrorKind::Invalid, What::Digest));
-    assert_eq!(refusal(&Method::PATCH, "/a/b/blobs/uploads/nope"), (ErrorKind::NotFound, What::Upload));
-    assert_eq!(refusal(&Method::PUT, "/a/b/blobs/uploads/0d7ad0e0-0000-4000-8000-000000000000"), (ErrorKind::Invalid, What::Digest));
-    assert_eq!(refusal(&Method::POST, "/a/b/blobs/uploads/?mount=sha256:zz"), (ErrorKind::Invalid, What::Digest));
+    assert_eq!(
+        refusal(&Method::PATCH, "/a/b/blobs/uploads/nope"),
+        (ErrorKind::NotFound, What::Upload)
+    );
+    assert_eq!(
+        refusal(&Method::PUT, "/a/b/blobs/uploads/0d7ad0e0-0000-4000-8000-000000000000"),
+        (ErrorKind::Invalid, What::Digest)
+    );
+    assert_eq!(
+        refusal(&Method::POST, "/a/b/blobs/uploads/?mount=sha256:zz"),
+        (ErrorKind::Invalid, What::Digest)
+    );
     assert_eq!(refusal(&Method::POST, "/a/b/tags/list"), (ErrorKind::Unsupported, What::Request));
 }
 
@@ -82,9 +115,16 @@ fn pages_are_bounded() {
         Act::Tags(page) => page.limit,
         other => panic!("{other:?}"),
     };
-    assert_eq!((limit("0"), limit("7"), limit("1000000000"), limit(&"9".repeat(30))), (0, 7, 1000, 1000));
+    assert_eq!(
+        (limit("0"), limit("7"), limit("1000000000"), limit(&"9".repeat(30))),
+        (0, 7, 1000, 1000)
+    );
     for n in ["-1", "x", "", "1.5", "%2B1"] {
-        assert_eq!(refusal(&Method::GET, &format!("/a/b/tags/list?n={n}")), (ErrorKind::Invalid, What::Page), "{n}");
+        assert_eq!(
+            refusal(&Method::GET, &format!("/a/b/tags/list?n={n}")),
+            (ErrorKind::Invalid, What::Page),
+            "{n}"
+        );
     }
 }
 
@@ -92,20 +132,44 @@ fn pages_are_bounded() {
 fn uploads_start_with_and_without_a_slash_and_from_nowhere_bad() {
     let digest = digest();
     for slash in ["", "/"] {
-        assert!(matches!(ask(&Method::POST, &format!("/a/b/blobs/uploads{slash}"), &[]).unwrap().act, Act::StartUpload { mount: None, .. }));
+        assert!(matches!(
+            ask(&Method::POST, &format!("/a/b/blobs/uploads{slash}"), &[]).unwrap().act,
+            Act::StartUpload { mount: None, .. }
+        ));
     }
-    let mounted = ask(&Method::POST, &format!("/a/b/blobs/uploads/?mount={digest}&from=c/d"), &[]).unwrap().act;
-    assert!(matches!(mounted, Act::StartUpload { mount: Some(Mount { from: Some(_), .. }), .. }));
-    let impossible = ask(&Method::POST, &format!("/a/b/blobs/uploads/?mount={digest}&from=C/D"), &[]).unwrap().act;
+    let mounted = ask(&Method::POST, &format!("/a/b/blobs/uploads/?mount={digest}&from=c/d"), &[])
+        .unwrap()
+        .act;
+    assert!(matches!(
+        mounted,
+        Act::StartUpload {
+            mount: Some(Mount { from: Some(_), .. }),
+            ..
+        }
+    ));
+    let impossible = ask(&Method::POST, &format!("/a/b/blobs/uploads/?mount={digest}&from=C/D"), &[])
+        .unwrap()
+        .act;
     assert!(matches!(impossible, Act::StartUpload { mount: None, .. }));
 }
 
 #[test]
 fn a_push_carries_its_type_tags_and_conditions() {
     let digest = digest();
-    let headers = [("content-type", "application/vnd.oci.image.manifest.v1+json; charset=utf-8"), ("if-none-match", "*")];
-    match ask(&Method::PUT, &format!("/a/b/manifests/{digest}?tag=one&tag=two"), &headers).unwrap().act {
-        Act::PutManifest { tags, media_type, condition, .. } => {
+    let headers = [
+        ("content-type", "application/vnd.oci.image.manifest.v1+json; charset=utf-8"),
+        ("if-none-match", "*"),
+    ];
+    match ask(&Method::PUT, &format!("/a/b/manifests/{digest}?tag=one&tag=two"), &headers)
+        .unwrap()
+        .act
+    {
+        Act::PutManifest {
+            tags,
+            media_type,
+            condition,
+            ..
+        } => {
             assert_eq!(tags.len(), 2);
             assert_eq!(media_type.as_deref(), Some("application/vnd.oci.image.manifest.v1+json"));
             assert_eq!(condition, Condition::Absent);
@@ -113,15 +177,33 @@ fn a_push_carries_its_type_tags_and_conditions() {
         other => panic!("{other:?}"),
     }
     let many = (0..65).map(|i| format!("tag=t{i}")).collect::<Vec<_>>().join("&");
-    assert_eq!(refusal(&Method::PUT, &format!("/a/b/manifests/{digest}?{many}")), (ErrorKind::UriTooLong, What::Tag));
+    assert_eq!(
+        refusal(&Method::PUT, &format!("/a/b/manifests/{digest}?{many}")),
+        (ErrorKind::UriTooLong, What::Tag)
+    );
     assert_eq!(refusal(&Method::PUT, "/a/b/manifests/x?tag=y"), (ErrorKind::Invalid, What::Tag));
 }
 
 #[test]
 fn chunk_ranges_are_read_in_both_spellings() {
-    let range = |text: &str| ask(&Method::PATCH, "/a/b/blobs/uploads/0d7ad0e0-0000-4000-8000-000000000000", &[("content-range", text)]);
+    let range = |text: &str| {
+        ask(
+            &Method::PATCH,
+            "/a/b/blobs/uploads/0d7ad0e0-0000-4000-8000-000000000000",
+            &[("content-range", text)],
+        )
+    };
     for text in ["0-9", "bytes 0-9/10", "bytes 0-9/*"] {
-        assert!(matches!(range(text).unwrap().act, Act::Append { range: Some(ChunkRange { first: 0, last: 9 }), .. }), "{text}");
+        assert!(
+            matches!(
+                range(text).unwrap().act,
+                Act::Append {
+                    range: Some(ChunkRange { first: 0, last: 9 }),
+                    ..
+                }
+            ),
+            "{text}"
+        );
     }
     for text in ["9-0", "x", "0-", "-5", "0-18446744073709551615", "+1-+2"] {
         assert_eq!(range(text).unwrap_err().what(), What::Size, "{text}");

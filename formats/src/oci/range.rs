@@ -17,7 +17,9 @@ pub(super) enum Wanted {
 
 /// Reads a `Range` header. One that is malformed, of another unit, or of more than `most` parts is ignored.
 pub(super) fn wanted(header: &str, size: u64, most: usize) -> Wanted {
-    let Some(list) = header.trim().strip_prefix("bytes=") else { return Wanted::Whole };
+    let Some(list) = header.trim().strip_prefix("bytes=") else {
+        return Wanted::Whole;
+    };
     let mut parts = Vec::new();
     for (index, text) in list.split(',').map(str::trim).enumerate() {
         if index == most {

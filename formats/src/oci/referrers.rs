@@ -20,13 +20,24 @@ const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied
 
 /// `GET …/referrers/<digest>`.
 pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let (Act::Referrers { subject, artifact_type, page }, Some(name)) = (&granted.op().act, &granted.op().name) else {
+    let (
+        Act::Referrers {
+            subject,
+            artifact_type,
+            page,
+        },
+        Some(name),
+    ) = (&granted.op().act, &granted.op().name)
+    else {
         return Err(not_asked());
     };
     let after: Option<Digest> = page.after.as_ref().map(|text| text.parse()).transpose()?;
     let mut found = Vec::new();
     if let Some(repository) = granted.repository().filter(|_| page.limit > 0) {
-        found = stores.catalog.referrers(repository.id, *subject, artifact_type.clone(), after, page.limit + 1).await?;
+        found = stores
+            .catalog
+            .referrers(repository.id, *subject, artifact_type.clone(), after, page.limit + 1)
+            .await?;
         let known = |held: &Referrer, found: &[Referrer]| found.iter().any(|other| other.digest == held.digest);
         for held in fallback(stores, repository.id, subject).await? {
             let wanted = artifact_type.is_none() || held.artifact_type == *artifact_type;
@@ -37,7 +48,9 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         found.sort_by_cached_key(|referrer| text_order(&referrer.digest));
     }
     let next = cut(&mut found, page, |referrer| referrer.digest.to_string());
-    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, OCI_INDEX).with(ReplyBody::Bytes(index(&found).into()));
+    let reply = Reply::new(StatusCode::OK)
+        .header(CONTENT_TYPE, OCI_INDEX)
+        .with(ReplyBody::Bytes(index(&found).into()));
     let (reply, filter) = match artifact_type {
         Some(wanted) => (
             reply.header(FILTERS_APPLIED, "artifactType"),
@@ -88,15 +101,23 @@ async fn fallback(stores: &Stores, repository: RepositoryId, subject: &Digest) -
     // The schema of fallback tags cuts a long digest to what a tag can hold.
     tag.truncate(granary_storage::name::TAG_MAX);
     let Ok(tag) = tag.parse() else { return Ok(Vec::new()) };
-    let Some(manifest) = stores.catalog.manifest(repository, Reference::Tag(tag)).await? else { return Ok(Vec::new()) };
+    let Some(manifest) = stores.catalog.manifest(repository, Reference::Tag(tag)).await? else {
+        return Ok(Vec::new());
+    };
     if &*manifest.media_type != OCI_INDEX {
         return Ok(Vec::new());
     }
-    let Ok(listed) = serde_json::from_slice::<Listed<'_>>(&manifest.bytes) else { return Ok(Vec::new()) };
+    let Ok(listed) = serde_json::from_slice::<Listed<'_>>(&manifest.bytes) else {
+        return Ok(Vec::new());
+    };
     let referrer = |raw: &&RawValue| {
         let descriptor: Descriptor = serde_json::from_str(raw.get()).ok()?;
         let digest = descriptor.digest.parse().ok()?;
-        Some(Referrer { digest, artifact_type: descriptor.artifact_type, descriptor: raw.get().to_owned() })
+        Some(Referrer {
+            digest,
+            artifact_type: descriptor.artifact_type,
+            descriptor: raw.get().to_owned(),
+        })
     };
     Ok(listed.manifests.iter().filter_map(referrer).collect())
 }

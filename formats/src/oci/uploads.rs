@@ -3,7 +3,7 @@
 
 use super::blobs::CONTENT_DIGEST;
 use super::error;
-use super::op::{Act, ChunkRange, Mount, Op, OPTIONAL_MOUNT_SOURCE};
+use super::op::{Act, ChunkRange, Mount, OPTIONAL_MOUNT_SOURCE, Op};
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Reply};
@@ -42,18 +42,33 @@ fn created(granted: &Granted<Op>, digest: &Digest) -> Reply {
 
 /// `POST …/blobs/uploads/`: a mount, a whole blob, or a session.
 pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
-    let Act::StartUpload { mount, digest, algorithm, length } = &granted.op().act else { return Err(unknown()) };
+    let Act::StartUpload {
+        mount,
+        digest,
+        algorithm,
+        length,
+    } = &granted.op().act
+    else {
+        return Err(unknown());
+    };
     let Some(name) = &granted.op().name else { return Err(unknown()) };
     let source = match mount {
         Some(mount) => find_source(stores, granted, mount).await?.map(|source| (source, mount.digest)),
         None => None,
     };
     let by = granted.by();
-    let repository =
-        stores.catalog.ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone()).await?;
+    let repository = stores
+        .catalog
+        .ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone())
+        .await?;
     if let Some((source, digest)) = source {
         let lease_until = clock::now() + clock::millis(stores.limits.blob_lease);
-        if stores.catalog.mount_blob(repository.id, source, digest, lease_until, by.clone()).await?.is_some() {
+        if stores
+            .catalog
+            .mount_blob(repository.id, source, digest, lease_until, by.clone())
+            .await?
+            .is_some()
+        {
             return Ok(created(granted, &digest));
         }
     }
@@ -84,13 +99,19 @@ async fn find_source(stores: &Stores, granted: &Granted<Op>, mount: &Mount) -> R
     if held == Held::No {
         return Ok(None);
     }
-    let Some(source) = stores.catalog.repository(from.repository.clone()).await? else { return Ok(None) };
+    let Some(source) = stores.catalog.repository(from.repository.clone()).await? else {
+        return Ok(None);
+    };
     if stores.catalog.blob(source.id, mount.digest).await?.is_none() {
         return Ok(None);
     }
     match held {
         Held::Yes => Ok(Some(source.id)),
-        _ => Err(Error::new(ErrorKind::Unauthenticated, What::Scope, "the token does not reach the repository to mount from")),
+        _ => Err(Error::new(
+            ErrorKind::Unauthenticated,
+            What::Scope,
+            "the token does not reach the repository to mount from",
+        )),
     }
 }
 
@@ -100,21 +121,27 @@ fn existing<'g>(granted: &'g Granted<Op>) -> Result<&'g Repository> {
 
 /// `GET …/blobs/uploads/<id>`.
 pub(super) async fn status(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::UploadStatus { id } = granted.op().act else { return Err(unknown()) };
+    let Act::UploadStatus { id } = granted.op().act else {
+        return Err(unknown());
+    };
     let session = stores.uploads.status(id, existing(granted)?.id, granted.by()).await?;
     Ok(session_reply(StatusCode::NO_CONTENT, granted, id, session.offset))
 }
 
 /// `DELETE …/blobs/uploads/<id>`.
 pub(super) async fn cancel(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::CancelUpload { id } = granted.op().act else { return Err(unknown()) };
+    let Act::CancelUpload { id } = granted.op().act else {
+        return Err(unknown());
+    };
     stores.uploads.cancel(id, existing(granted)?.id, granted.by()).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT))
 }
 
 /// `PATCH …/blobs/uploads/<id>`.
 pub(super) async fn append(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
-    let Act::Append { id, range, length } = granted.op().act else { return Err(unknown()) };
+    let Act::Append { id, range, length } = granted.op().act else {
+        return Err(unknown());
+    };
     let mut writing = match open(stores, granted, id, range, length).await? {
         Opened::Writing(writing) => writing,
         Opened::OutOfOrder(reply) => return Ok(reply),
@@ -133,7 +160,9 @@ pub(super) async fn append(stores: &Stores, granted: &Granted<Op>, body: Body) -
 
 /// `PUT …/blobs/uploads/<id>?digest=…`, with the rest of the bytes or none.
 pub(super) async fn finish(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
-    let Act::Finish { id, digest, range, length } = granted.op().act else { return Err(unknown()) };
+    let Act::Finish { id, digest, range, length } = granted.op().act else {
+        return Err(unknown());
+    };
     let mut writing = match open(stores, granted, id, range, length).await? {
         Opened::Writing(writing) => writing,
         Opened::OutOfOrder(reply) => return Ok(reply),
@@ -177,9 +206,15 @@ async fn open(stores: &Stores, granted: &Granted<Op>, id: UploadId, range: Optio
 }
 
 fn out_of_order(granted: &Granted<Op>, id: UploadId, offset: u64) -> Reply {
-    let refusal = Error::new(ErrorKind::BadRange, What::Upload, format!("the upload stands at {offset} bytes; go on from there"));
+    let refusal = Error::new(
+        ErrorKind::BadRange,
+        What::Upload,
+        format!("the upload stands at {offset} bytes; go on from there"),
+    );
     let mut reply = error::body(&refusal);
-    reply.headers.extend(session_reply(StatusCode::RANGE_NOT_SATISFIABLE, granted, id, offset).headers);
+    reply
+        .headers
+        .extend(session_reply(StatusCode::RANGE_NOT_SATISFIABLE, granted, id, offset).headers);
     reply
 }
 
@@ -208,5 +243,9 @@ async fn fill(writing: &mut Writing, mut body: Body, expected: Option<u64>) -> R
 /// client can ask where it stands and go on; a chunk counts as a whole or not at all.
 async fn stop(writing: Writing, range: Option<ChunkRange>, error: &Error) -> Result<()> {
     let broke_off = matches!(error.kind(), ErrorKind::Timeout) || matches!((error.kind(), error.what()), (ErrorKind::Invalid, What::Size));
-    if broke_off && range.is_none() { writing.park().await.map(drop) } else { writing.give_up().await }
+    if broke_off && range.is_none() {
+        writing.park().await.map(drop)
+    } else {
+        writing.give_up().await
+    }
 }

@@ -101,7 +101,11 @@ impl Admin {
             }
             Command::UserList => {
                 let row = |account: granary_storage::catalog::Account| {
-                    vec![account.name.to_string(), yes(account.admin), if account.disabled { "disabled" } else { "enabled" }.into()]
+                    vec![
+                        account.name.to_string(),
+                        yes(account.admin),
+                        if account.disabled { "disabled" } else { "enabled" }.into(),
+                    ]
                 };
                 table(&["NAME", "ADMIN", "STATE"], catalog.accounts().await?.into_iter().map(row))
             }
@@ -127,7 +131,10 @@ impl Admin {
             }
             Command::ProjectMembers { name } => {
                 let members = catalog.members(name.parse()?).await?;
-                table(&["ACCOUNT", "ROLE"], members.into_iter().map(|(account, role)| vec![account, role.to_string()]))
+                table(
+                    &["ACCOUNT", "ROLE"],
+                    members.into_iter().map(|(account, role)| vec![account, role.to_string()]),
+                )
             }
         })
     }
@@ -155,5 +162,8 @@ fn yes(value: bool) -> String {
 }
 
 fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Outcome {
-    Outcome::Rows(Table { columns: columns.iter().map(|column| (*column).to_owned()).collect(), rows: rows.into_iter().collect() })
+    Outcome::Rows(Table {
+        columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+        rows: rows.into_iter().collect(),
+    })
 }

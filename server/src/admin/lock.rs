@@ -15,7 +15,12 @@ impl StoreLock {
     /// # Errors
     /// `WouldBlock` when another process holds it.
     pub(crate) fn take(data: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(data.join("lock"))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(data.join("lock"))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
             rustix::io::Errno::WOULDBLOCK => io::Error::new(ErrorKind::WouldBlock, "another granary process uses this data folder"),
             other => other.into(),

@@ -19,7 +19,11 @@ pub(crate) struct Authenticator {
 impl Authenticator {
     /// An authenticator over the parts it asks.
     pub(crate) fn new(catalog: Catalog, passwords: Arc<Passwords>, tokens: Arc<Tokens>) -> Self {
-        Self { catalog, passwords, tokens }
+        Self {
+            catalog,
+            passwords,
+            tokens,
+        }
     }
 
     /// The principal of a request: anonymous without a header.
@@ -27,14 +31,20 @@ impl Authenticator {
     /// # Errors
     /// `Unauthenticated`/`Credentials` or `/Token` when the header is there and does not hold. Never falls back to anonymous.
     pub(crate) async fn principal(&self, authorization: Option<&str>) -> Result<Principal> {
-        let Some(header) = authorization else { return Ok(Principal::anonymous()) };
+        let Some(header) = authorization else {
+            return Ok(Principal::anonymous());
+        };
         let (scheme, credentials) = header.split_once(' ').ok_or_else(unreadable)?;
         let credentials = credentials.trim();
         if scheme.eq_ignore_ascii_case("bearer") {
             self.bearer(credentials).await
         } else if scheme.eq_ignore_ascii_case("basic") {
             let facts = self.basic(credentials).await?;
-            Ok(Principal { account: Some(facts.id), name: facts.name.clone(), scopes: None })
+            Ok(Principal {
+                account: Some(facts.id),
+                name: facts.name.clone(),
+                scopes: None,
+            })
         } else {
             Err(unreadable())
         }
@@ -58,16 +68,29 @@ impl Authenticator {
     pub(crate) async fn password(&self, name: &str, password: &str) -> Result<Arc<AccountFacts>> {
         let verified = self.passwords.verify(name, password).await?;
         self.standing(verified.account, verified.generation).await?.ok_or_else(|| {
-            Error::new(ErrorKind::Unauthenticated, What::Credentials, "the account was changed while its password was checked; try again")
+            Error::new(
+                ErrorKind::Unauthenticated,
+                What::Credentials,
+                "the account was changed while its password was checked; try again",
+            )
         })
     }
 
     async fn bearer(&self, token: &str) -> Result<Principal> {
         let verified = self.tokens.verify(token)?;
         let scopes = Some(verified.scopes.clone());
-        let Some(account) = verified.account else { return Ok(Principal { scopes, ..Principal::anonymous() }) };
+        let Some(account) = verified.account else {
+            return Ok(Principal {
+                scopes,
+                ..Principal::anonymous()
+            });
+        };
         match self.standing(account, verified.generation).await? {
-            Some(facts) => Ok(Principal { account: Some(account), name: facts.name.clone(), scopes }),
+            Some(facts) => Ok(Principal {
+                account: Some(account),
+                name: facts.name.clone(),
+                scopes,
+            }),
             None => Err(Error::new(ErrorKind::Unauthenticated, What::Token, "the token has been revoked")),
         }
     }
@@ -80,5 +103,9 @@ impl Authenticator {
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Unauthenticated, What::Credentials, "the Authorization header is neither readable Basic nor Bearer")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        What::Credentials,
+        "the Authorization header is neither readable Basic nor Bearer",
+    )
 }

@@ -74,7 +74,10 @@ impl TokenEndpoint {
     /// `Unauthenticated` for credentials that do not hold; `Invalid`/`Request` for another service's name.
     pub(crate) async fn grant(&self, request: TokenRequest) -> Result<TokenReply> {
         if !request.service.is_empty() && request.service != self.service {
-            return Err(Error::invalid(What::Request, "this endpoint does not issue tokens for that service"));
+            return Err(Error::invalid(
+                What::Request,
+                "this endpoint does not issue tokens for that service",
+            ));
         }
         let (facts, used_refresh) = self.who(request.credentials).await?;
         let wanted = scope::parse(request.scopes.iter().map(String::as_str));
@@ -87,7 +90,11 @@ impl TokenEndpoint {
             (Some(facts), None) if request.offline => Some(self.refresh_token(facts).await?),
             _ => None,
         };
-        Ok(TokenReply { issued, refresh, scope: spell(&scopes) })
+        Ok(TokenReply {
+            issued,
+            refresh,
+            scope: spell(&scopes),
+        })
     }
 
     async fn who(&self, credentials: Credentials) -> Result<(Option<Arc<AccountFacts>>, Option<String>)> {
@@ -96,7 +103,13 @@ impl TokenEndpoint {
             Credentials::Basic(basic) => (Some(self.authenticator.basic(&basic).await?), None),
             Credentials::Password(name, password) => (Some(self.authenticator.password(&name, &password).await?), None),
             Credentials::Refresh(token) => {
-                let dead = || Error::new(ErrorKind::Unauthenticated, What::Token, "the refresh token is not valid here, or has expired");
+                let dead = || {
+                    Error::new(
+                        ErrorKind::Unauthenticated,
+                        What::Token,
+                        "the refresh token is not valid here, or has expired",
+                    )
+                };
                 let (known, account) = self.catalog.refresh_token(hash(&token), clock::now()).await?.ok_or_else(dead)?;
                 let facts = self.authenticator.standing(account.id, known.generation).await?.ok_or_else(dead)?;
                 (Some(facts), Some(token))
@@ -116,14 +129,23 @@ impl TokenEndpoint {
     async fn refresh_token(&self, facts: &AccountFacts) -> Result<String> {
         let token = format!("granary_rt_{}{}", random_hex()?, random_hex()?);
         let expires_at = clock::now() + clock::millis(self.refresh_lifetime);
-        let row = RefreshToken { hash: hash(&token), account: facts.id, generation: facts.generation, expires_at };
+        let row = RefreshToken {
+            hash: hash(&token),
+            account: facts.id,
+            generation: facts.generation,
+            expires_at,
+        };
         self.catalog.add_refresh_token(row).await?;
         Ok(token)
     }
 }
 
 fn hash(token: &str) -> String {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest::digest(&digest::SHA256, token.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn spell(scopes: &Scopes) -> String {

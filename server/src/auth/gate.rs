@@ -26,7 +26,11 @@ impl AccessGate {
     /// A gate. `anonymous` opens public projects to everybody; `everyone_creates_projects` lets any account
     /// create a project by pushing into it first, otherwise only system administrators do.
     pub(crate) fn new(catalog: Catalog, anonymous: bool, everyone_creates_projects: bool) -> Self {
-        Self { catalog, anonymous, everyone_creates_projects }
+        Self {
+            catalog,
+            anonymous,
+            everyone_creates_projects,
+        }
     }
 
     /// What the principal itself holds on `access.repository`, whatever token it shows.
@@ -41,7 +45,9 @@ impl AccessGate {
             let creates = facts.is_some() && self.everyone_creates_projects;
             return Ok(if creates { Actions::PULL | Actions::PUSH } else { Actions::NONE });
         };
-        let by_role = facts.and_then(|facts| facts.roles.get(&project.id)).map_or(Actions::NONE, |role| role.actions());
+        let by_role = facts
+            .and_then(|facts| facts.roles.get(&project.id))
+            .map_or(Actions::NONE, |role| role.actions());
         let open = project.public && (facts.is_some() || self.anonymous);
         Ok(if open { by_role | Actions::PULL } else { by_role })
     }
@@ -53,14 +59,19 @@ impl AccessGate {
     pub(crate) async fn facts(&self, by: &Principal) -> Result<Option<Arc<AccountFacts>>> {
         let Some(account) = by.account else { return Ok(None) };
         let facts = self.catalog.account_facts(account).await?.filter(|facts| !facts.disabled);
-        facts.map(Some).ok_or_else(|| Error::new(ErrorKind::Unauthenticated, What::Token, "the account has been disabled"))
+        facts
+            .map(Some)
+            .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, What::Token, "the account has been disabled"))
     }
 
     async fn answer(&self, by: &Principal, facts: Option<&AccountFacts>, access: &Access) -> Result<Answer> {
         if !self.held(facts, access).await?.contains(access.actions) {
             return Ok(Answer::NotHeld);
         }
-        let reached = by.scopes.as_ref().is_none_or(|scopes| scopes.on(&access.repository).contains(access.actions));
+        let reached = by
+            .scopes
+            .as_ref()
+            .is_none_or(|scopes| scopes.on(&access.repository).contains(access.actions));
         Ok(if reached { Answer::Granted } else { Answer::TokenTooNarrow })
     }
 
@@ -71,9 +82,21 @@ impl AccessGate {
             readable.map(|access| access.repository.clone()).collect()
         });
         match facts {
-            Some(facts) if facts.admin => Visible { projects: None, public: true, only },
-            Some(facts) => Visible { projects: Some(facts.roles.keys().copied().collect()), public: true, only },
-            None => Visible { projects: Some(Vec::new()), public: self.anonymous, only },
+            Some(facts) if facts.admin => Visible {
+                projects: None,
+                public: true,
+                only,
+            },
+            Some(facts) => Visible {
+                projects: Some(facts.roles.keys().copied().collect()),
+                public: true,
+                only,
+            },
+            None => Visible {
+                projects: Some(Vec::new()),
+                public: self.anonymous,
+                only,
+            },
         }
     }
 }
@@ -86,11 +109,21 @@ impl Gate for AccessGate {
         let bare = by.is_anonymous() && by.scopes.is_none();
         match needs {
             Needs::Login if bare => Err(no_credentials()),
-            Needs::Login => Ok(Rights { optional: Vec::new(), visible: Visible::NOTHING }),
+            Needs::Login => Ok(Rights {
+                optional: Vec::new(),
+                visible: Visible::NOTHING,
+            }),
             Needs::Listing if bare => Err(no_credentials()),
             Needs::Listing if by.scopes.as_ref().is_some_and(|scopes| !scopes.catalog) => Err(too_narrow()),
-            Needs::Listing => Ok(Rights { optional: Vec::new(), visible: self.visible(by, facts, true) }),
-            Needs::Access { required, optional, across } => {
+            Needs::Listing => Ok(Rights {
+                optional: Vec::new(),
+                visible: self.visible(by, facts, true),
+            }),
+            Needs::Access {
+                required,
+                optional,
+                across,
+            } => {
                 for access in required {
                     match self.answer(by, facts, access).await? {
                         Answer::Granted => {}
@@ -108,7 +141,11 @@ impl Gate for AccessGate {
                         Answer::NotHeld => Held::No,
                     });
                 }
-                let visible = if *across { self.visible(by, facts, false) } else { Visible::NOTHING };
+                let visible = if *across {
+                    self.visible(by, facts, false)
+                } else {
+                    Visible::NOTHING
+                };
                 Ok(Rights { optional: held, visible })
             }
         }
@@ -125,10 +162,18 @@ fn no_credentials() -> Error {
 }
 
 fn too_narrow() -> Error {
-    Error::new(ErrorKind::Unauthenticated, What::Scope, "the token does not reach this far; ask for one with the scope of the challenge")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        What::Scope,
+        "the token does not reach this far; ask for one with the scope of the challenge",
+    )
 }
 
 /// The same whether or not the repository exists.
 fn denied() -> Error {
-    Error::new(ErrorKind::Denied, What::Repository, "you may not do this in this repository, or it does not exist")
+    Error::new(
+        ErrorKind::Denied,
+        What::Repository,
+        "you may not do this in this repository, or it does not exist",
+    )
 }

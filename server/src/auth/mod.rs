@@ -10,7 +10,7 @@ mod scope;
 mod token;
 
 pub(crate) use authenticate::Authenticator;
-pub(crate) use endpoint::{TokenEndpoint, TokenReply, TokenRequest};
+pub(crate) use endpoint::{Credentials, TokenEndpoint, TokenReply, TokenRequest};
 pub(crate) use gate::AccessGate;
 pub(crate) use names::{check_account_name, check_password, random_password};
 pub(crate) use password::Passwords;

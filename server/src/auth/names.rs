@@ -20,9 +20,14 @@ pub(crate) fn check_account_name(name: &str) -> Result<()> {
     if name == ANONYMOUS {
         return bad("'anonymous' stands for nobody and cannot be an account");
     }
-    let starts_well = name.as_bytes().first().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let starts_well = name
+        .as_bytes()
+        .first()
+        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if !starts_well || name.len() > NAME_MAX || !name.bytes().all(legal) {
-        return bad("an account name is at most 128 lower-case letters, digits, '.', '_', '-' and '@', and begins with a letter or a digit");
+        return bad(
+            "an account name is at most 128 lower-case letters, digits, '.', '_', '-' and '@', and begins with a letter or a digit",
+        );
     }
     Ok(())
 }

@@ -78,7 +78,10 @@ impl Passwords {
         loop {
             match self.remembered.get_value_or_guard_async(&key).await {
                 Ok(known) => {
-                    let verified = Verified { account: known.account, generation: known.generation };
+                    let verified = Verified {
+                        account: known.account,
+                        generation: known.generation,
+                    };
                     if known.at.elapsed() < self.remember_for && self.still_holds(verified).await? {
                         return Ok(verified);
                     }
@@ -87,8 +90,15 @@ impl Passwords {
                 // Others with the same credentials wait here for this one answer.
                 Err(guard) => {
                     let account = self.verify_now(name, password).await?;
-                    let verified = Verified { account: account.id, generation: account.generation };
-                    let known = Remembered { account: account.id, generation: account.generation, at: Instant::now() };
+                    let verified = Verified {
+                        account: account.id,
+                        generation: account.generation,
+                    };
+                    let known = Remembered {
+                        account: account.id,
+                        generation: account.generation,
+                        at: Instant::now(),
+                    };
                     // The entry may have been evicted meanwhile; then nothing is remembered.
                     let _ = guard.insert(known);
                     return Ok(verified);
@@ -103,8 +113,14 @@ impl Passwords {
     }
 
     async fn verify_now(&self, name: &str, password: &str) -> Result<Account> {
-        let account = if password.len() > PASSWORD_MAX { None } else { self.catalog.account(name.to_owned()).await? };
-        let hash = account.as_ref().map_or_else(|| self.decoy.clone(), |account| account.password_hash.clone());
+        let account = if password.len() > PASSWORD_MAX {
+            None
+        } else {
+            self.catalog.account(name.to_owned()).await?
+        };
+        let hash = account
+            .as_ref()
+            .map_or_else(|| self.decoy.clone(), |account| account.password_hash.clone());
         let password: String = password.chars().take(PASSWORD_MAX).collect();
         let matches = self
             .run(move || {
@@ -138,10 +154,16 @@ impl Passwords {
 }
 
 fn hash_now(password: &str) -> Result<String> {
-    let hash = Argon2::default().hash_password(password.as_bytes()).map_err(|cause| Error::internal(cause.to_string()))?;
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes())
+        .map_err(|cause| Error::internal(cause.to_string()))?;
     Ok(hash.to_string())
 }
 
 fn wrong() -> Error {
-    Error::new(ErrorKind::Unauthenticated, What::Credentials, "the user name or the password is wrong")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        What::Credentials,
+        "the user name or the password is wrong",
+    )
 }

@@ -18,7 +18,9 @@ pub(crate) fn parse<'v>(values: impl IntoIterator<Item = &'v str>) -> Scopes {
             "registry" if name == "catalog" && words.split(',').any(|word| word == "*") => scopes.catalog = true,
             // Docker writes the class of a plugin's repository in brackets.
             _ if kind == "repository" || (kind.starts_with("repository(") && kind.ends_with(')')) => {
-                let (Ok(repository), actions) = (name.parse(), actions(words)) else { continue };
+                let (Ok(repository), actions) = (name.parse(), actions(words)) else {
+                    continue;
+                };
                 match scopes.repositories.iter_mut().find(|access| access.repository == repository) {
                     Some(access) => access.actions = access.actions | actions,
                     None => scopes.repositories.push(Access { repository, actions }),
@@ -48,11 +50,23 @@ mod tests {
 
     #[test]
     fn what_clients_send_is_understood() {
-        let scopes = parse(["repository:acme/api:pull,push repository:hello:*", "registry:catalog:*", "repository(plugin):a/b:pull"]);
-        let seen: Vec<_> = scopes.repositories.iter().map(|access| (access.repository.as_str(), access.actions)).collect();
+        let scopes = parse([
+            "repository:acme/api:pull,push repository:hello:*",
+            "registry:catalog:*",
+            "repository(plugin):a/b:pull",
+        ]);
+        let seen: Vec<_> = scopes
+            .repositories
+            .iter()
+            .map(|access| (access.repository.as_str(), access.actions))
+            .collect();
         assert_eq!(
             seen,
-            [("acme/api", Actions::PULL | Actions::PUSH), ("library/hello", Actions::ALL), ("a/b", Actions::PULL)]
+            [
+                ("acme/api", Actions::PULL | Actions::PUSH),
+                ("library/hello", Actions::ALL),
+                ("a/b", Actions::PULL)
+            ]
         );
         assert!(scopes.catalog);
     }
@@ -66,7 +80,16 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_dropped() {
-        let scopes = parse(["", "nonsense", "repository:a/b", "repository:A/B:pull", "registry:catalog:pull", "repository:a/b:fly", ":::", "repository:::pull"]);
+        let scopes = parse([
+            "",
+            "nonsense",
+            "repository:a/b",
+            "repository:A/B:pull",
+            "registry:catalog:pull",
+            "repository:a/b:fly",
+            ":::",
+            "repository:::pull",
+        ]);
         assert!(!scopes.catalog);
         assert!(scopes.repositories.iter().all(|access| access.actions.is_empty()), "{scopes:?}");
     }

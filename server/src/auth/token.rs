@@ -126,7 +126,11 @@ impl Tokens {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.key_id.clone());
         let token = jsonwebtoken::encode(&header, &claims, &self.signing).map_err(Error::internal)?;
-        Ok(Issued { token, expires_in: self.lifetime.as_secs(), issued_at })
+        Ok(Issued {
+            token,
+            expires_in: self.lifetime.as_secs(),
+            issued_at,
+        })
     }
 
     /// Reads a token. Whether its account still stands is the caller's question.
@@ -160,7 +164,9 @@ impl Tokens {
         if header.kid.as_deref() != Some(self.key_id.as_str()) {
             return Err(invalid().because("the token was signed with another key"));
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map_err(|cause| invalid().because(cause))?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+            .map_err(|cause| invalid().because(cause))?
+            .claims;
         Ok(Verified {
             account: claims.uid.map(AccountId),
             generation: claims.generation,
@@ -171,7 +177,11 @@ impl Tokens {
 }
 
 fn claimed(scopes: &Scopes) -> Vec<ClaimedAccess> {
-    let catalog = scopes.catalog.then(|| ClaimedAccess { kind: "registry".into(), name: "catalog".into(), actions: vec!["*".into()] });
+    let catalog = scopes.catalog.then(|| ClaimedAccess {
+        kind: "registry".into(),
+        name: "catalog".into(),
+        actions: vec!["*".into()],
+    });
     let repositories = scopes.repositories.iter().map(|access| ClaimedAccess {
         kind: "repository".into(),
         name: access.repository.as_str().into(),
@@ -181,14 +191,21 @@ fn claimed(scopes: &Scopes) -> Vec<ClaimedAccess> {
 }
 
 fn scopes(access: &[ClaimedAccess]) -> Scopes {
-    let lines: Vec<String> = access.iter().map(|entry| format!("{}:{}:{}", entry.kind, entry.name, entry.actions.join(","))).collect();
+    let lines: Vec<String> = access
+        .iter()
+        .map(|entry| format!("{}:{}:{}", entry.kind, entry.name, entry.actions.join(",")))
+        .collect();
     super::scope::parse(lines.iter().map(String::as_str))
 }
 
 fn new_key() -> Result<SigningKey> {
     let pair = Ed25519KeyPair::generate().map_err(|cause| Error::internal(cause.to_string()))?;
     let pkcs8 = pair.to_pkcs8().map_err(|cause| Error::internal(cause.to_string()))?;
-    Ok(SigningKey { id: random_hex()?, pkcs8: pkcs8.as_ref().to_vec(), created_at: clock::now() })
+    Ok(SigningKey {
+        id: random_hex()?,
+        pkcs8: pkcs8.as_ref().to_vec(),
+        created_at: clock::now(),
+    })
 }
 
 /// 128 random bits in hexadecimal.
@@ -199,14 +216,24 @@ pub(crate) fn random_hex() -> Result<String> {
 }
 
 fn invalid() -> Error {
-    Error::new(ErrorKind::Unauthenticated, What::Token, "the token is not valid here, or has expired")
+    Error::new(
+        ErrorKind::Unauthenticated,
+        What::Token,
+        "the token is not valid here, or has expired",
+    )
 }
 
 /// What of `wanted` an account may have: the token endpoint grants the intersection.
 pub(crate) fn narrow(wanted: &Scopes, catalog: bool, mut allowed: impl FnMut(&Access) -> Actions) -> Scopes {
     let repositories = wanted.repositories.iter().filter_map(|access| {
         let actions = access.actions & allowed(access);
-        (!actions.is_empty()).then(|| Access { repository: access.repository.clone(), actions })
+        (!actions.is_empty()).then(|| Access {
+            repository: access.repository.clone(),
+            actions,
+        })
     });
-    Scopes { repositories: repositories.collect(), catalog: wanted.catalog && catalog }
+    Scopes {
+        repositories: repositories.collect(),
+        catalog: wanted.catalog && catalog,
+    }
 }

@@ -23,9 +23,18 @@ pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, reque
         principal: state.authenticator.principal(headers.get("authorization")).await,
         origin: origin(request, &state.origins),
     };
-    let head = Head { method: &method, path: rest, query: request.uri().query().unwrap_or(""), headers: &headers };
+    let head = Head {
+        method: &method,
+        path: rest,
+        query: request.uri().query().unwrap_or(""),
+        headers: &headers,
+    };
     let has_body = headers.get("content-length").is_some_and(|length| length != "0") || headers.get("transfer-encoding").is_some();
-    let body: Body = if has_body { Box::pin(IdleLimited::new(payload, state.body_idle)) } else { Box::pin(stream::empty()) };
+    let body: Body = if has_body {
+        Box::pin(IdleLimited::new(payload, state.body_idle))
+    } else {
+        Box::pin(stream::empty())
+    };
     let reply = route.dispatch(&state.dispatch, caller, head, body).await;
     respond(reply, method == http::Method::HEAD)
 }
@@ -85,7 +94,11 @@ struct IdleLimited {
 
 impl IdleLimited {
     fn new(payload: web::Payload, idle: Duration) -> Self {
-        Self { payload, idle, timer: Box::pin(sleep(idle)) }
+        Self {
+            payload,
+            idle,
+            timer: Box::pin(sleep(idle)),
+        }
     }
 }
 
@@ -101,7 +114,11 @@ impl Stream for IdleLimited {
             }
             Poll::Pending => {
                 ready!(self.timer.as_mut().poll(cx));
-                Poll::Ready(Some(Err(Error::new(ErrorKind::Timeout, What::Request, "the request's body stopped arriving"))))
+                Poll::Ready(Some(Err(Error::new(
+                    ErrorKind::Timeout,
+                    What::Request,
+                    "the request's body stopped arriving",
+                ))))
             }
         }
     }

@@ -17,7 +17,10 @@ pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
     match state.dispatch.stores.catalog.cursor("readyz".to_owned()).await {
         Ok(_) => HttpResponse::Ok().content_type("text/plain").body("ready\n"),
         Err(error) => {
-            tracing::warn!(cause = std::error::Error::source(&error).map(ToString::to_string), "not ready: the catalog does not answer");
+            tracing::warn!(
+                cause = std::error::Error::source(&error).map(ToString::to_string),
+                "not ready: the catalog does not answer"
+            );
             unready("the catalog does not answer\n")
         }
     }
@@ -25,5 +28,7 @@ pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
 
 /// Metrics in the text format of OpenMetrics.
 pub(super) async fn metrics(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(state.metrics.encode())
+    HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(state.metrics.encode())
 }

@@ -21,9 +21,21 @@ pub(super) fn origin(request: &HttpRequest, origins: &Origins) -> String {
     }
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let trusted = request.peer_addr().is_some_and(|peer| (origins.trusts)(peer.ip()));
-    let forwarded = |name: &str| trusted.then(|| header(name)).flatten().map(|value| value.split(',').next().unwrap_or(value).trim());
-    let scheme = if forwarded("x-forwarded-proto") == Some("https") { "https" } else { "http" };
-    let host = forwarded("x-forwarded-host").or_else(|| header("host")).filter(|host| is_host(host)).unwrap_or(&origins.fallback);
+    let forwarded = |name: &str| {
+        trusted
+            .then(|| header(name))
+            .flatten()
+            .map(|value| value.split(',').next().unwrap_or(value).trim())
+    };
+    let scheme = if forwarded("x-forwarded-proto") == Some("https") {
+        "https"
+    } else {
+        "http"
+    };
+    let host = forwarded("x-forwarded-host")
+        .or_else(|| header("host"))
+        .filter(|host| is_host(host))
+        .unwrap_or(&origins.fallback);
     format!("{scheme}://{host}")
 }
 
@@ -31,7 +43,9 @@ pub(super) fn origin(request: &HttpRequest, origins: &Origins) -> String {
 fn is_host(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 255
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
 }
 
 #[cfg(test)]
@@ -41,13 +55,20 @@ mod tests {
 
     fn origins(public_url: Option<&str>) -> Origins {
         let trusts = Box::new(|ip: IpAddr| ip == IpAddr::from([10, 0, 0, 1]));
-        Origins { public_url: public_url.map(str::to_owned), trusts, fallback: "127.0.0.1:5000".into() }
+        Origins {
+            public_url: public_url.map(str::to_owned),
+            trusts,
+            fallback: "127.0.0.1:5000".into(),
+        }
     }
 
     #[test]
     fn the_public_url_wins() {
         let request = TestRequest::default().insert_header(("host", "evil.example")).to_http_request();
-        assert_eq!(origin(&request, &origins(Some("https://registry.example"))), "https://registry.example");
+        assert_eq!(
+            origin(&request, &origins(Some("https://registry.example"))),
+            "https://registry.example"
+        );
     }
 
     #[test]

@@ -57,11 +57,17 @@ pub(super) async fn post(state: web::Data<State>, request: HttpRequest, payload:
 }
 
 fn basic(request: &HttpRequest) -> Result<Credentials> {
-    let Some(header) = request.headers().get("authorization") else { return Ok(Credentials::None) };
+    let Some(header) = request.headers().get("authorization") else {
+        return Ok(Credentials::None);
+    };
     let text = header.to_str().unwrap_or("");
     match text.split_once(' ') {
         Some((scheme, basic)) if scheme.eq_ignore_ascii_case("basic") => Ok(Credentials::Basic(basic.trim().to_owned())),
-        _ => Err(Error::new(ErrorKind::Unauthenticated, What::Credentials, "the token endpoint takes Basic credentials")),
+        _ => Err(Error::new(
+            ErrorKind::Unauthenticated,
+            What::Credentials,
+            "the token endpoint takes Basic credentials",
+        )),
     }
 }
 
@@ -82,17 +88,34 @@ struct Fields(Vec<(String, String)>);
 
 impl Fields {
     fn parse(text: &str) -> Self {
-        let decode = |part: &str| percent_encoding::percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode = |part: &str| {
+            percent_encoding::percent_decode_str(&part.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned()
+        };
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| (decode(key), decode(value))).collect())
+        Self(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(key, value)| (decode(key), decode(value)))
+                .collect(),
+        )
     }
 
     fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     fn first(&self, name: &str) -> String {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -119,7 +142,10 @@ fn refused(state: &State, request: &HttpRequest, error: &Error) -> HttpResponse 
         ErrorKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "UNAUTHORIZED"),
         ErrorKind::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
         ErrorKind::Internal => {
-            tracing::error!(cause = std::error::Error::source(error).map(ToString::to_string), "token request failed: {error}");
+            tracing::error!(
+                cause = std::error::Error::source(error).map(ToString::to_string),
+                "token request failed: {error}"
+            );
             (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN")
         }
         ErrorKind::StorageFull | ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),

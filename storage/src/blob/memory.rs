@@ -40,7 +40,12 @@ impl MemoryStore {
         content.writers += 1;
         let (number, offset) = (content.writers, bytes.len() as u64);
         content.uploads.insert(upload, (bytes, number, clock::now()));
-        Box::new(MemoryWriter { store: self.clone(), upload, number, offset })
+        Box::new(MemoryWriter {
+            store: self.clone(),
+            upload,
+            number,
+            offset,
+        })
     }
 }
 
@@ -52,7 +57,11 @@ impl MemoryWriter {
                 *modified = clock::now();
                 Ok(work(bytes))
             }
-            _ => Err(Error::new(ErrorKind::Conflict, What::Upload, "another request has taken this upload over")),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                What::Upload,
+                "another request has taken this upload over",
+            )),
         }
     }
 }
@@ -79,7 +88,9 @@ impl BlobStore for MemoryStore {
         let held = self.content().blobs.get(key).map(|(bytes, _)| bytes.clone());
         let bytes = held.ok_or_else(|| Error::internal(format!("no blob {key}")))?;
         let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-        let part = bounds.filter(|(start, end)| start <= end && *end <= bytes.len()).map(|(start, end)| bytes.slice(start..end));
+        let part = bounds
+            .filter(|(start, end)| start <= end && *end <= bytes.len())
+            .map(|(start, end)| bytes.slice(start..end));
         let part = part.ok_or_else(|| Error::internal("a blob is shorter than its size in the catalog"))?;
         Ok(Box::pin(stream::iter([Ok(part)])))
     }
@@ -95,8 +106,14 @@ impl BlobStore for MemoryStore {
 
     async fn list(&self) -> Result<Listing> {
         let content = self.content();
-        let uploads = content.uploads.iter().map(|(id, (.., modified))| Stored::Upload { id: *id, modified: *modified });
-        let blobs = content.blobs.iter().map(|(key, (_, modified))| Stored::Blob { key: key.clone(), modified: *modified });
+        let uploads = content.uploads.iter().map(|(id, (.., modified))| Stored::Upload {
+            id: *id,
+            modified: *modified,
+        });
+        let blobs = content.blobs.iter().map(|(key, (_, modified))| Stored::Blob {
+            key: key.clone(),
+            modified: *modified,
+        });
         let all: Vec<Stored> = uploads.chain(blobs).collect();
         Ok(Box::pin(stream::iter([Ok(all)])))
     }

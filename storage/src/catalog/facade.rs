@@ -84,7 +84,8 @@ impl Catalog {
         expires_at: Millis,
         max_open: u64,
     ) -> Result<Upload> {
-        self.insert_upload(UploadId::random(), repository, principal, algorithm, expires_at, max_open).await
+        self.insert_upload(UploadId::random(), repository, principal, algorithm, expires_at, max_open)
+            .await
     }
 }
 

@@ -20,7 +20,10 @@ impl Fault {
     pub(super) fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Db(Db::DatabaseError(DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation, _))
+            Self::Db(Db::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                _
+            ))
         ) || matches!(self, Self::Db(Db::DatabaseError(_, info)) if info.message().contains("deadlock detected"))
     }
 

@@ -147,8 +147,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] =
-        [Self::Image, Self::Index, Self::Chart, Self::Artifact, Self::File, Self::Signature, Self::Sbom, Self::Attestation];
+    pub const ALL: [Self; 8] = [
+        Self::Image,
+        Self::Index,
+        Self::Chart,
+        Self::Artifact,
+        Self::File,
+        Self::Signature,
+        Self::Sbom,
+        Self::Attestation,
+    ];
 
     /// The word in the catalog and in answers.
     pub const fn as_str(self) -> &'static str {

@@ -177,7 +177,17 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
-    project, repository, blob, repository_blob, manifest, artifact, edge, version, account, project_member, refresh_token
+    project,
+    repository,
+    blob,
+    repository_blob,
+    manifest,
+    artifact,
+    edge,
+    version,
+    account,
+    project_member,
+    refresh_token
 );
 
 diesel::joinable!(repository -> project (project));

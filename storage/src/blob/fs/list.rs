@@ -25,25 +25,28 @@ pub(super) async fn all(root: PathBuf) -> Result<Listing> {
             folders.push_back((root.join("blobs").join(&prefix), Some(prefix)));
         }
     }
-    Ok(Box::pin(stream::try_unfold((folders, None), |(mut folders, mut open)| async move {
-        blocking(move || {
-            loop {
-                let (entries, prefix): (ReadDir, Option<String>) = match open.take() {
-                    Some(open) => open,
-                    None => match folders.pop_front() {
-                        Some((folder, prefix)) => (std::fs::read_dir(folder)?, prefix),
-                        None => return Ok(None),
-                    },
-                };
-                let (batch, rest) = take(entries, prefix.as_deref())?;
-                open = rest.map(|entries| (entries, prefix));
-                if !batch.is_empty() {
-                    return Ok(Some((batch, (folders, open))));
+    Ok(Box::pin(stream::try_unfold(
+        (folders, None),
+        |(mut folders, mut open)| async move {
+            blocking(move || {
+                loop {
+                    let (entries, prefix): (ReadDir, Option<String>) = match open.take() {
+                        Some(open) => open,
+                        None => match folders.pop_front() {
+                            Some((folder, prefix)) => (std::fs::read_dir(folder)?, prefix),
+                            None => return Ok(None),
+                        },
+                    };
+                    let (batch, rest) = take(entries, prefix.as_deref())?;
+                    open = rest.map(|entries| (entries, prefix));
+                    if !batch.is_empty() {
+                        return Ok(Some((batch, (folders, open))));
+                    }
                 }
-            }
-        })
-        .await
-    })))
+            })
+            .await
+        },
+    )))
 }
 
 /// Up to a batch of entries, and what is left of the folder.
@@ -71,7 +74,10 @@ fn stored(entry: &DirEntry, prefix: Option<&str>) -> Result<Option<Stored>> {
     };
     Ok(match prefix {
         None => name.parse().ok().map(|id| Stored::Upload { id, modified }),
-        Some(prefix) => format!("{prefix}/{name}").parse::<StorageKey>().ok().map(|key| Stored::Blob { key, modified }),
+        Some(prefix) => format!("{prefix}/{name}")
+            .parse::<StorageKey>()
+            .ok()
+            .map(|key| Stored::Blob { key, modified }),
     })
 }
 

@@ -110,7 +110,11 @@ fn remove(path: &Path) -> io::Result<()> {
 #[async_trait]
 impl BlobStore for FsStore {
     async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
-        Ok(Box::new(writer::Writer::new(self.0.clone(), upload, Sink::fresh(self.0.upload_path(upload), algorithm))))
+        Ok(Box::new(writer::Writer::new(
+            self.0.clone(),
+            upload,
+            Sink::fresh(self.0.upload_path(upload), algorithm),
+        )))
     }
 
     async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {

@@ -34,7 +34,11 @@ pub(super) async fn stream(path: PathBuf, range: Range<u64>) -> Result<ByteStrea
     if left == 0 {
         return Ok(Box::pin(stream::iter([Ok(bytes)])));
     }
-    let pump = Pump { next: Some(read_next(file, left, FIRST_PIECE * 2)), piece: FIRST_PIECE * 2, left };
+    let pump = Pump {
+        next: Some(read_next(file, left, FIRST_PIECE * 2)),
+        piece: FIRST_PIECE * 2,
+        left,
+    };
     Ok(Box::pin(stream::unfold((Some(bytes), pump), |(ready, mut pump)| async {
         if let Some(bytes) = ready {
             return Some((Ok(bytes), (None, pump)));

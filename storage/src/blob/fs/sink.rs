@@ -42,7 +42,13 @@ enum Dead {
 impl Sink {
     /// An upload of nothing yet; the file comes with the first byte.
     pub(super) fn fresh(path: PathBuf, algorithm: Algorithm) -> Self {
-        Self { path, file: None, hasher: Hasher::new(algorithm), written: 0, dead: None }
+        Self {
+            path,
+            file: None,
+            hasher: Hasher::new(algorithm),
+            written: 0,
+            dead: None,
+        }
     }
 
     /// Goes on at `offset`, or at the file's end where that is less.
@@ -66,7 +72,13 @@ impl Sink {
             None => hash_file(&mut file, algorithm, written)?,
         };
         file.seek(SeekFrom::Start(written))?;
-        Ok(Self { path, file: Some(file), hasher, written, dead: None })
+        Ok(Self {
+            path,
+            file: Some(file),
+            hasher,
+            written,
+            dead: None,
+        })
     }
 
     /// (1) Writes the next bytes, hashing them.
@@ -86,7 +98,10 @@ impl Sink {
     pub(super) fn park(&mut self) -> Result<Parked> {
         self.alive()?;
         self.file = None;
-        Ok(Parked { hasher: self.hasher.clone(), offset: self.written })
+        Ok(Parked {
+            hasher: self.hasher.clone(),
+            offset: self.written,
+        })
     }
 
     /// Bytes held.
@@ -129,7 +144,11 @@ impl Sink {
         // (2) Compare the digest.
         let algorithm = expected.algorithm();
         let written = self.written;
-        let actual = if same_algorithm { self.hasher.clone().finish() } else { hash_file(self.open()?, algorithm, written)?.finish() };
+        let actual = if same_algorithm {
+            self.hasher.clone().finish()
+        } else {
+            hash_file(self.open()?, algorithm, written)?.finish()
+        };
         compare(actual, expected)?;
         failpoint::hit("blob.compared")?;
         // (3) Flush the bytes. A failure means that they are lost: never try again on the same file.
@@ -159,7 +178,13 @@ impl Sink {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new().create(true).truncate(true).read(true).write(true).mode(0o600).open(&self.path)?;
+                let file = OpenOptions::new()
+                    .create(true)
+                    .truncate(true)
+                    .read(true)
+                    .write(true)
+                    .mode(0o600)
+                    .open(&self.path)?;
                 exclusive(&file)?;
                 file
             }
@@ -183,7 +208,11 @@ fn taken_over() -> Error {
 /// Keeps a writer of another process out: two writers on one file would let bytes in that nobody hashed.
 fn exclusive(file: &File) -> Result<()> {
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
-        rustix::io::Errno::WOULDBLOCK => Error::new(ErrorKind::Conflict, What::Upload, "another request is writing this upload; try again shortly"),
+        rustix::io::Errno::WOULDBLOCK => Error::new(
+            ErrorKind::Conflict,
+            What::Upload,
+            "another request is writing this upload; try again shortly",
+        ),
         other => io::Error::from(other).into(),
     })
 }
@@ -192,7 +221,11 @@ fn compare(actual: Digest, expected: &Digest) -> Result<()> {
     if actual == *expected {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::DigestMismatch, What::Digest, format!("the bytes received have the digest {actual}, not {expected}")))
+    Err(Error::new(
+        ErrorKind::DigestMismatch,
+        What::Digest,
+        format!("the bytes received have the digest {actual}, not {expected}"),
+    ))
 }
 
 fn hash_file(file: &mut File, algorithm: Algorithm, length: u64) -> Result<Hasher> {

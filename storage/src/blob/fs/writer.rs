@@ -32,7 +32,16 @@ impl Writer {
         let offset = sink.written();
         let sink = Arc::new(Mutex::new(sink));
         store.register(upload, &sink);
-        Self { store, upload, sink, buffer: BytesMut::new(), piece: FIRST_PIECE, offset, running: None, failed: false }
+        Self {
+            store,
+            upload,
+            sink,
+            buffer: BytesMut::new(),
+            piece: FIRST_PIECE,
+            offset,
+            running: None,
+            failed: false,
+        }
     }
 
     /// Waits for the piece on its way.

@@ -31,7 +31,10 @@ pub(super) struct Lite {
 impl Lite {
     /// Opens or makes the database file and brings it up to date.
     pub(super) fn open(path: &Path, pool_size: u32) -> Result<Self> {
-        let url = path.to_str().ok_or_else(|| Error::internal("the path of the database is not UTF-8"))?.to_owned();
+        let url = path
+            .to_str()
+            .ok_or_else(|| Error::internal("the path of the database is not UTF-8"))?
+            .to_owned();
         let mut connection = connect(&url)?;
         connection.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
         let readers = Pool::builder()
@@ -41,7 +44,10 @@ impl Lite {
             .connection_customizer(Box::new(ReadOnly))
             .build(ConnectionManager::new(&url))
             .map_err(Error::internal)?;
-        Ok(Self { readers, writer: writer::Writer::start(url, connection)? })
+        Ok(Self {
+            readers,
+            writer: writer::Writer::start(url, connection)?,
+        })
     }
 
     /// Runs a read where it may block.
@@ -72,6 +78,8 @@ struct ReadOnly;
 impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for ReadOnly {
     fn on_acquire(&self, connection: &mut SqliteConnection) -> std::result::Result<(), diesel::r2d2::Error> {
         connection.batch_execute(PRAGMAS).map_err(diesel::r2d2::Error::QueryError)?;
-        connection.batch_execute("PRAGMA query_only = ON;").map_err(diesel::r2d2::Error::QueryError)
+        connection
+            .batch_execute("PRAGMA query_only = ON;")
+            .map_err(diesel::r2d2::Error::QueryError)
     }
 }

@@ -39,8 +39,13 @@ impl Writer {
     /// Starts the thread on an open connection; `url` is for a new one, should this one fail.
     pub(super) fn start(url: String, connection: Conn) -> Result<Self> {
         let (queue, units) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("catalog-writer".into()).spawn(move || write_all(&url, connection, units))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("catalog-writer".into())
+            .spawn(move || write_all(&url, connection, units))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
     }
 
     /// Runs a unit in the next commit. A caller that goes away does not stop its unit.
@@ -62,7 +67,10 @@ impl Writer {
                     Err(cause) => Err(not_committed(cause)),
                 });
             };
-            Done { fatal, answer: Box::new(answer) }
+            Done {
+                fatal,
+                answer: Box::new(answer),
+            }
         });
         let gone = || Error::new(ErrorKind::Unavailable, What::Storage, "the server is stopping");
         self.queue.as_ref().ok_or_else(gone)?.send(unit).await.map_err(|_| gone())?;
@@ -80,7 +88,11 @@ impl Drop for Writer {
 }
 
 fn not_committed(cause: String) -> Error {
-    if cause.contains("full") { Error::storage_full().because(cause) } else { Error::internal(cause) }
+    if cause.contains("full") {
+        Error::storage_full().because(cause)
+    } else {
+        Error::internal(cause)
+    }
 }
 
 fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
@@ -92,7 +104,9 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
             // The connection's idea of its transaction may be wrong now.
             match connect(url) {
                 Ok(fresh) => connection = fresh,
-                Err(error) => tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection"),
+                Err(error) => {
+                    tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection")
+                }
             }
         }
         for unit in done {
@@ -102,12 +116,7 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
 }
 
 /// Runs what is waiting as one transaction. `done` holds every unit that was taken from the queue.
-fn batch(
-    connection: &mut Conn,
-    first: Unit,
-    units: &mut mpsc::Receiver<Unit>,
-    done: &mut Vec<Done>,
-) -> std::result::Result<(), String> {
+fn batch(connection: &mut Conn, first: Unit, units: &mut mpsc::Receiver<Unit>, done: &mut Vec<Done>) -> std::result::Result<(), String> {
     let begun = AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE");
     if let Err(error) = begun {
         done.push(first(None));

@@ -26,7 +26,12 @@ pub(crate) fn lock_names(c: &mut Conn, repository: i64, names: &[String]) -> Out
 
 /// Keeps garbage collection from these blobs until the transaction ends.
 pub(crate) fn lock_blobs(c: &mut Conn, digests: &[String]) -> Outcome<()> {
-    blob::table.filter(blob::digest.eq_any(digests)).order(blob::digest).select(blob::digest).for_key_share().load::<String>(c)?;
+    blob::table
+        .filter(blob::digest.eq_any(digests))
+        .order(blob::digest)
+        .select(blob::digest)
+        .for_key_share()
+        .load::<String>(c)?;
     Ok(())
 }
 

@@ -34,9 +34,13 @@ impl Pg {
         refuse_tls_without_support(url)?;
         let mut connection = PgConnection::establish(url).map_err(Error::internal)?;
         let failed = |error: diesel::result::Error| Error::from(Fault::from(error));
-        connection.batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).map_err(failed)?;
+        connection
+            .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+            .map_err(failed)?;
         let migrated = connection.run_pending_migrations(MIGRATIONS).map(drop).map_err(Error::internal);
-        connection.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})")).map_err(failed)?;
+        connection
+            .batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+            .map_err(failed)?;
         migrated?;
         let pool = Pool::builder()
             .max_size(pool_size)
@@ -88,9 +92,13 @@ fn refuse_tls_without_support(_: &str) -> Result<()> {
 
 #[cfg(not(feature = "pg-tls"))]
 fn refuse_tls_without_support(url: &str) -> Result<()> {
-    let demanded = ["require", "verify-ca", "verify-full"].iter().any(|mode| url.contains(&format!("sslmode={mode}")));
+    let demanded = ["require", "verify-ca", "verify-full"]
+        .iter()
+        .any(|mode| url.contains(&format!("sslmode={mode}")));
     if demanded {
-        return Err(Error::internal("the database URL demands TLS, and this build has none for PostgreSQL: build with the feature pg-tls"));
+        return Err(Error::internal(
+            "the database URL demands TLS, and this build has none for PostgreSQL: build with the feature pg-tls",
+        ));
     }
     Ok(())
 }

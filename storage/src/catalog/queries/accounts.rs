@@ -15,7 +15,15 @@ use std::sync::Arc;
 type Row = (i64, String, String, bool, bool, i64, i64);
 
 fn value((id, name, password_hash, admin, disabled, generation, created_at): Row) -> Account {
-    Account { id: AccountId(id), name: name.into(), password_hash: password_hash.into(), admin, disabled, generation, created_at }
+    Account {
+        id: AccountId(id),
+        name: name.into(),
+        password_hash: password_hash.into(),
+        admin,
+        disabled,
+        generation,
+        created_at,
+    }
 }
 
 pub(crate) fn create_account(c: &mut Conn, name: &String, password_hash: &String, admin: &bool, by: &Arc<str>) -> Outcome<Account> {
@@ -55,7 +63,10 @@ fn absent<T>(name: &str) -> Outcome<T> {
 
 pub(crate) fn set_password(c: &mut Conn, name: &String, password_hash: &String, by: &Arc<str>) -> Outcome<()> {
     let changed = diesel::update(account::table.filter(account::name.eq(name)))
-        .set((account::password_hash.eq(password_hash), account::generation.eq(account::generation + 1)))
+        .set((
+            account::password_hash.eq(password_hash),
+            account::generation.eq(account::generation + 1),
+        ))
         .returning(account::id)
         .get_result::<i64>(c)
         .optional()?;
@@ -71,7 +82,13 @@ pub(crate) fn set_disabled(c: &mut Conn, name: &String, disabled: &bool, by: &Ar
     if changed == 0 {
         return absent(name);
     }
-    record(c, by, if *disabled { "account.disabled" } else { "account.enabled" }, None, &json!({"account": name}))
+    record(
+        c,
+        by,
+        if *disabled { "account.disabled" } else { "account.enabled" },
+        None,
+        &json!({"account": name}),
+    )
 }
 
 pub(crate) fn account(c: &mut Conn, name: &String) -> Outcome<Option<Account>> {
@@ -83,7 +100,9 @@ pub(crate) fn accounts(c: &mut Conn) -> Outcome<Vec<Account>> {
 }
 
 pub(crate) fn account_facts(c: &mut Conn, id: &AccountId) -> Outcome<Option<Arc<AccountFacts>>> {
-    let Some(row) = account::table.filter(account::id.eq(id.0)).first::<Row>(c).optional()? else { return Ok(None) };
+    let Some(row) = account::table.filter(account::id.eq(id.0)).first::<Row>(c).optional()? else {
+        return Ok(None);
+    };
     let found = value(row);
     let rows = project_member::table
         .filter(project_member::account.eq(id.0))

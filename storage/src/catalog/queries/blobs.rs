@@ -27,7 +27,15 @@ pub(crate) fn blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest) -> 
         .select((blob::size, blob::storage_key, repository_blob::lease_until))
         .first::<(i64, String, i64)>(c)
         .optional()?;
-    row.map(|(size, key, lease_until)| Ok(BlobView { digest: *digest, size: unsigned(size), key: parse(&key)?, lease_until })).transpose()
+    row.map(|(size, key, lease_until)| {
+        Ok(BlobView {
+            digest: *digest,
+            size: unsigned(size),
+            key: parse(&key)?,
+            lease_until,
+        })
+    })
+    .transpose()
 }
 
 pub(crate) fn touch_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, lease_until: &Millis) -> Outcome<()> {
@@ -50,7 +58,12 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
         blob::state.eq(LIVE),
         blob::last_touch.eq(clock::now()),
     );
-    let inserted = diesel::insert_into(blob::table).values(values).on_conflict(blob::digest).do_nothing().execute(c)? == 1;
+    let inserted = diesel::insert_into(blob::table)
+        .values(values)
+        .on_conflict(blob::digest)
+        .do_nothing()
+        .execute(c)?
+        == 1;
     // A blob on its way out counts as absent: these bytes take its place, under their own key.
     let replaced = !inserted && {
         let dying = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.eq(DELETING));
@@ -58,8 +71,18 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
         diesel::update(dying).set(revived).execute(c)? == 1
     };
     link(c, new.repository.0, &digest, new.lease_until)?;
-    record(c, &new.by, "blob.pushed", Some(new.repository.0), &json!({"digest": digest, "size": size}))?;
-    Ok(if inserted || replaced { Committed::New } else { Committed::Duplicate })
+    record(
+        c,
+        &new.by,
+        "blob.pushed",
+        Some(new.repository.0),
+        &json!({"digest": digest, "size": size}),
+    )?;
+    Ok(if inserted || replaced {
+        Committed::New
+    } else {
+        Committed::Duplicate
+    })
 }
 
 /// Links a blob, or extends the lease of a link; never shortens one.
@@ -73,7 +96,11 @@ fn link(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Out
         .on_conflict((repository_blob::repository, repository_blob::digest))
         .do_nothing()
         .execute(c)?;
-    if inserted == 0 { extend_lease(c, repository, digest, lease_until) } else { Ok(()) }
+    if inserted == 0 {
+        extend_lease(c, repository, digest, lease_until)
+    } else {
+        Ok(())
+    }
 }
 
 fn extend_lease(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Outcome<()> {
@@ -96,7 +123,13 @@ pub(crate) fn mount_blob(
     super::dialect::lock_blobs(c, &[digest.to_string()])?;
     let Some(view) = blob(c, from, digest)? else { return Ok(None) };
     link(c, to.0, &digest.to_string(), *lease_until)?;
-    record(c, by, "blob.mounted", Some(to.0), &json!({"digest": digest.to_string(), "from": from.0}))?;
+    record(
+        c,
+        by,
+        "blob.mounted",
+        Some(to.0),
+        &json!({"digest": digest.to_string(), "from": from.0}),
+    )?;
     Ok(Some(view))
 }
 
@@ -110,7 +143,11 @@ pub(crate) fn find_blob(c: &mut Conn, digest: &Digest, visible: &Visible) -> Out
         .into_boxed();
     if let Some(projects) = &visible.projects {
         let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
-        query = query.filter(project::id.eq_any(ids).or(project::public.eq(visible.public).and(project::public.eq(true))));
+        query = query.filter(
+            project::id
+                .eq_any(ids)
+                .or(project::public.eq(visible.public).and(project::public.eq(true))),
+        );
     }
     if let Some(only) = &visible.only {
         query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));
@@ -131,7 +168,9 @@ pub(crate) fn unlink_blob(c: &mut Conn, repository: &RepositoryId, digest: &Dige
     if !holders.is_empty() {
         return Ok(Deleted::InUse(holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?));
     }
-    let link = repository_blob::table.filter(repository_blob::repository.eq(repository.0)).filter(repository_blob::digest.eq(&text));
+    let link = repository_blob::table
+        .filter(repository_blob::repository.eq(repository.0))
+        .filter(repository_blob::digest.eq(&text));
     if diesel::delete(link).execute(c)? == 0 {
         return Ok(Deleted::Absent);
     }
@@ -164,7 +203,12 @@ pub(crate) fn unknown_keys(c: &mut Conn, keys: &Vec<StorageKey>) -> Outcome<Vec<
             .map(|key| key.digest().map(|digest| digest.to_string()))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| Fault::Refused(Error::internal("a storage key without a digest")))?;
-        known.extend(blob::table.filter(blob::digest.eq_any(digests)).select(blob::storage_key).load::<String>(c)?);
+        known.extend(
+            blob::table
+                .filter(blob::digest.eq_any(digests))
+                .select(blob::storage_key)
+                .load::<String>(c)?,
+        );
     }
     Ok(keys.iter().filter(|key| !known.contains(key.as_str())).cloned().collect())
 }

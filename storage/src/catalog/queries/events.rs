@@ -21,7 +21,11 @@ pub(crate) fn events(c: &mut Conn, after: &i64, limit: &usize) -> Outcome<Vec<Ev
 }
 
 pub(crate) fn cursor(c: &mut Conn, follower: &String) -> Outcome<i64> {
-    let found = follower_cursor::table.filter(follower_cursor::follower.eq(follower)).select(follower_cursor::seq).first(c).optional()?;
+    let found = follower_cursor::table
+        .filter(follower_cursor::follower.eq(follower))
+        .select(follower_cursor::seq)
+        .first(c)
+        .optional()?;
     Ok(found.unwrap_or(0))
 }
 

@@ -19,7 +19,11 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
     let columns = (artifact::digest, artifact::media_type, artifact::kind, manifest::bytes);
     let row = match reference {
         Reference::Tag(tag) => version::table
-            .inner_join(artifact::table.on(artifact::repository.eq(version::repository).and(artifact::digest.eq(version::digest))))
+            .inner_join(
+                artifact::table.on(artifact::repository
+                    .eq(version::repository)
+                    .and(artifact::digest.eq(version::digest))),
+            )
             .inner_join(manifest::table.on(manifest::digest.eq(version::digest)))
             .filter(version::repository.eq(repository.0))
             .filter(version::name.eq(tag.as_str()))
@@ -38,7 +42,12 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
             .optional()?,
     };
     row.map(|(digest, media_type, kind, bytes)| {
-        Ok(ManifestView { digest: parse(&digest)?, media_type: media_type.into(), kind: parse(&kind)?, bytes: bytes.into() })
+        Ok(ManifestView {
+            digest: parse(&digest)?,
+            media_type: media_type.into(),
+            kind: parse(&kind)?,
+            bytes: bytes.into(),
+        })
     })
     .transpose()
 }
@@ -66,7 +75,9 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
         return Ok(Deleted::InUse(holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?));
     }
     let now = clock::now();
-    diesel::update(found).set((artifact::state.eq(TRASHED), artifact::trashed_at.eq(now))).execute(c)?;
+    diesel::update(found)
+        .set((artifact::state.eq(TRASHED), artifact::trashed_at.eq(now)))
+        .execute(c)?;
     let tags = version::table
         .filter(version::repository.eq(repository.0))
         .filter(version::digest.eq(&text))
@@ -83,7 +94,10 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
 /// Moves a live version to the trash; whether there was one.
 pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str) -> Outcome<bool> {
     let now = clock::now();
-    let live = version::table.filter(version::repository.eq(repository)).filter(version::name.eq(name)).filter(version::state.eq(LIVE));
+    let live = version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::name.eq(name))
+        .filter(version::state.eq(LIVE));
     let trashed = (version::state.eq(TRASHED), version::updated_at.eq(now), version::updated_by.eq(by));
     if diesel::update(live).set(trashed).execute(c)? == 0 {
         return Ok(false);
@@ -125,5 +139,14 @@ pub(crate) fn referrers(
         query = query.filter(artifact::digest.gt(after.to_string()));
     }
     let found = query.load::<(String, Option<String>, String)>(c)?;
-    found.into_iter().map(|(digest, artifact_type, descriptor)| Ok(Referrer { digest: parse(&digest)?, artifact_type, descriptor })).collect()
+    found
+        .into_iter()
+        .map(|(digest, artifact_type, descriptor)| {
+            Ok(Referrer {
+                digest: parse(&digest)?,
+                artifact_type,
+                descriptor,
+            })
+        })
+        .collect()
 }

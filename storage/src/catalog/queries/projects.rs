@@ -16,7 +16,12 @@ use std::sync::Arc;
 type Row = (i64, String, bool, i64);
 
 fn value((id, name, public, created_at): Row) -> Outcome<Project> {
-    Ok(Project { id: ProjectId(id), name: parse(&name)?, public, created_at })
+    Ok(Project {
+        id: ProjectId(id),
+        name: parse(&name)?,
+        public,
+        created_at,
+    })
 }
 
 pub(crate) fn project(c: &mut Conn, name: &ProjectName) -> Outcome<Option<Project>> {
@@ -26,7 +31,11 @@ pub(crate) fn project(c: &mut Conn, name: &ProjectName) -> Outcome<Option<Projec
 
 pub(crate) fn projects(c: &mut Conn, after: &Option<String>, limit: &usize) -> Outcome<Vec<Project>> {
     let after = after.as_deref().unwrap_or("");
-    let rows = project::table.filter(project::name.gt(after)).order(project::name).limit(rows(*limit)).load::<Row>(c)?;
+    let rows = project::table
+        .filter(project::name.gt(after))
+        .order(project::name)
+        .limit(rows(*limit))
+        .load::<Row>(c)?;
     rows.into_iter().map(value).collect()
 }
 
@@ -52,7 +61,11 @@ pub(super) fn insert_project(
     by: &str,
 ) -> Outcome<Option<Project>> {
     let row = diesel::insert_into(project::table)
-        .values((project::name.eq(name.as_str()), project::public.eq(public), project::created_at.eq(clock::now())))
+        .values((
+            project::name.eq(name.as_str()),
+            project::public.eq(public),
+            project::created_at.eq(clock::now()),
+        ))
         .on_conflict(project::name)
         .do_nothing()
         .returning(project::all_columns)
@@ -68,7 +81,11 @@ pub(super) fn insert_project(
 
 fn set_role(c: &mut Conn, project: i64, account: i64, role: Role) -> Outcome<()> {
     diesel::insert_into(project_member::table)
-        .values((project_member::project.eq(project), project_member::account.eq(account), project_member::role.eq(role.as_str())))
+        .values((
+            project_member::project.eq(project),
+            project_member::account.eq(account),
+            project_member::role.eq(role.as_str()),
+        ))
         .on_conflict((project_member::project, project_member::account))
         .do_update()
         .set(project_member::role.eq(role.as_str()))
@@ -77,7 +94,9 @@ fn set_role(c: &mut Conn, project: i64, account: i64, role: Role) -> Outcome<()>
 }
 
 pub(crate) fn set_project_public(c: &mut Conn, name: &ProjectName, public: &bool, by: &Arc<str>) -> Outcome<()> {
-    let changed = diesel::update(project::table.filter(project::name.eq(name.as_str()))).set(project::public.eq(*public)).execute(c)?;
+    let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
+        .set(project::public.eq(*public))
+        .execute(c)?;
     if changed == 0 {
         return absent(name);
     }
@@ -94,22 +113,40 @@ pub(crate) fn grant(c: &mut Conn, name: &ProjectName, account: &String, role: &R
         return refuse(ErrorKind::NotFound, What::Credentials, format!("there is no account {account}"));
     };
     set_role(c, found.id.0, id, *role)?;
-    record(c, by, "member.granted", None, &json!({"project": name.as_str(), "account": account, "role": role.as_str()}))
+    record(
+        c,
+        by,
+        "member.granted",
+        None,
+        &json!({"project": name.as_str(), "account": account, "role": role.as_str()}),
+    )
 }
 
 pub(crate) fn revoke(c: &mut Conn, name: &ProjectName, account: &String, by: &Arc<str>) -> Outcome<bool> {
     let Some(found) = project(c, name)? else { return absent(name) };
     let Some(id) = account_id(c, account)? else { return Ok(false) };
-    let member = project_member::table.filter(project_member::project.eq(found.id.0)).filter(project_member::account.eq(id));
+    let member = project_member::table
+        .filter(project_member::project.eq(found.id.0))
+        .filter(project_member::account.eq(id));
     let removed = diesel::delete(member).execute(c)? == 1;
     if removed {
-        record(c, by, "member.revoked", None, &json!({"project": name.as_str(), "account": account}))?;
+        record(
+            c,
+            by,
+            "member.revoked",
+            None,
+            &json!({"project": name.as_str(), "account": account}),
+        )?;
     }
     Ok(removed)
 }
 
 fn account_id(c: &mut Conn, name: &str) -> Outcome<Option<i64>> {
-    Ok(account::table.filter(account::name.eq(name)).select(account::id).first(c).optional()?)
+    Ok(account::table
+        .filter(account::name.eq(name))
+        .select(account::id)
+        .first(c)
+        .optional()?)
 }
 
 pub(crate) fn members(c: &mut Conn, name: &ProjectName) -> Outcome<Vec<(String, Role)>> {

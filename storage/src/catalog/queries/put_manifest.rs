@@ -24,7 +24,10 @@ pub(crate) fn put_changes_nothing(c: &mut Conn, new: &NewManifest) -> Outcome<Op
     if !same || !conditions_hold(new, &current, true) {
         return Ok(None);
     }
-    Ok(Some(Stored { created: false, moved: Vec::new() }))
+    Ok(Some(Stored {
+        created: false,
+        moved: Vec::new(),
+    }))
 }
 
 pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
@@ -38,19 +41,33 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
     let current = current(c, new)?;
     let live = is_live(c, new)?;
     if !conditions_hold(new, &current, live) {
-        return refuse(ErrorKind::PreconditionFailed, What::Tag, "the condition on what the tag points at does not hold");
+        return refuse(
+            ErrorKind::PreconditionFailed,
+            What::Tag,
+            "the condition on what the tag points at does not hold",
+        );
     }
     let moves = new.tags.iter().filter(|tag| current.get(tag.as_str()) != Some(&new.digest));
     let moves: Vec<&Tag> = moves.collect();
     if !new.may_overwrite
         && let Some(tag) = moves.iter().find(|tag| current.contains_key(tag.as_str()))
     {
-        return refuse(ErrorKind::Denied, What::Tag, format!("the tag {tag} exists, and you may not point it elsewhere"));
+        return refuse(
+            ErrorKind::Denied,
+            What::Tag,
+            format!("the tag {tag} exists, and you may not point it elsewhere"),
+        );
     }
     if !live {
         check_references(c, new)?;
         store(c, new)?;
-        record(c, &new.by, "manifest.pushed", Some(repository), &json!({"digest": new.digest.to_string(), "kind": new.kind.as_str()}))?;
+        record(
+            c,
+            &new.by,
+            "manifest.pushed",
+            Some(repository),
+            &json!({"digest": new.digest.to_string(), "kind": new.kind.as_str()}),
+        )?;
     }
     let mut moved = Vec::with_capacity(moves.len());
     for tag in moves {
@@ -96,9 +113,18 @@ fn conditions_hold(new: &NewManifest, current: &HashMap<String, Digest>, live: b
 
 fn check_references(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
     let required: Vec<_> = new.edges.iter().filter(|edge| edge.required).collect();
-    let digests: Vec<String> = required.iter().map(|edge| edge.child.to_string()).collect::<HashSet<_>>().into_iter().collect();
+    let digests: Vec<String> = required
+        .iter()
+        .map(|edge| edge.child.to_string())
+        .collect::<HashSet<_>>()
+        .into_iter()
+        .collect();
     let mut present = linked(c, new.repository.0, &digests)?;
-    let children: Vec<String> = required.iter().filter(|edge| edge.role == EdgeRole::Child).map(|edge| edge.child.to_string()).collect();
+    let children: Vec<String> = required
+        .iter()
+        .filter(|edge| edge.role == EdgeRole::Child)
+        .map(|edge| edge.child.to_string())
+        .collect();
     for chunk in children.chunks(CHUNK) {
         let live = artifact::table
             .filter(artifact::repository.eq(new.repository.0))
@@ -139,7 +165,10 @@ fn store(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
         artifact::trashed_at.eq(None::<i64>),
     );
     diesel::insert_into(artifact::table)
-        .values(((artifact::repository.eq(new.repository.0), artifact::digest.eq(&digest)), pushed.clone()))
+        .values((
+            (artifact::repository.eq(new.repository.0), artifact::digest.eq(&digest)),
+            pushed.clone(),
+        ))
         .on_conflict((artifact::repository, artifact::digest))
         .do_update()
         .set(pushed)
@@ -184,5 +213,11 @@ fn point(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outcome<()> {
             version_history::principal.eq(new.by.as_ref()),
         ))
         .execute(c)?;
-    record(c, &new.by, "tag.moved", Some(new.repository.0), &json!({"tag": tag.as_str(), "digest": digest}))
+    record(
+        c,
+        &new.by,
+        "tag.moved",
+        Some(new.repository.0),
+        &json!({"tag": tag.as_str(), "digest": digest}),
+    )
 }

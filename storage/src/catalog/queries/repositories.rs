@@ -22,7 +22,12 @@ pub(crate) fn repository(c: &mut Conn, name: &RepositoryName) -> Outcome<Option<
         .first::<(i64, i64, String)>(c)
         .optional()?;
     row.map(|(id, project, format)| {
-        Ok(Repository { id: RepositoryId(id), project: ProjectId(project), name: name.clone(), format: parse::<StorageFormat>(&format)? })
+        Ok(Repository {
+            id: RepositoryId(id),
+            project: ProjectId(project),
+            name: name.clone(),
+            format: parse::<StorageFormat>(&format)?,
+        })
     })
     .transpose()
 }
@@ -47,7 +52,13 @@ pub(crate) fn make_repository(
         Some(project) => project,
         None => match super::project(c, &project_name)? {
             Some(found) => found,
-            None => return refuse(ErrorKind::Unavailable, What::Project, "the project is being made by another request; try again"),
+            None => {
+                return refuse(
+                    ErrorKind::Unavailable,
+                    What::Project,
+                    "the project is being made by another request; try again",
+                );
+            }
         },
     };
     let made = diesel::insert_into(repository::table)
@@ -61,10 +72,20 @@ pub(crate) fn make_repository(
         .do_nothing()
         .execute(c)?;
     let Some(found) = repository(c, name)? else {
-        return refuse(ErrorKind::Unavailable, What::Repository, "the repository is being made by another request; try again");
+        return refuse(
+            ErrorKind::Unavailable,
+            What::Repository,
+            "the repository is being made by another request; try again",
+        );
     };
     if made == 1 {
-        record(c, by, "repository.created", Some(found.id.0), &json!({"repository": name.as_str(), "format": format.as_str()}))?;
+        record(
+            c,
+            by,
+            "repository.created",
+            Some(found.id.0),
+            &json!({"repository": name.as_str(), "format": format.as_str()}),
+        )?;
     }
     same_format(found, *format)
 }
@@ -73,21 +94,33 @@ fn same_format(found: Repository, wanted: StorageFormat) -> Outcome<Repository> 
     if found.format == wanted {
         return Ok(found);
     }
-    refuse(ErrorKind::Conflict, What::Repository, format!("{} is a repository of another format ({})", found.name, found.format.as_str()))
+    refuse(
+        ErrorKind::Conflict,
+        What::Repository,
+        format!("{} is a repository of another format ({})", found.name, found.format.as_str()),
+    )
 }
 
 pub(crate) fn list_repositories(c: &mut Conn, visible: &Visible, after: &Option<String>, limit: &usize) -> Outcome<Vec<String>> {
     let mut query = repository::table
         .inner_join(project::table)
         .filter(repository::full_name.gt(after.as_deref().unwrap_or("")))
-        .filter(exists(artifact::table.filter(artifact::repository.eq(repository::id)).filter(artifact::state.eq(LIVE))))
+        .filter(exists(
+            artifact::table
+                .filter(artifact::repository.eq(repository::id))
+                .filter(artifact::state.eq(LIVE)),
+        ))
         .order(repository::full_name)
         .limit(rows(*limit))
         .select(repository::full_name)
         .into_boxed();
     if let Some(projects) = &visible.projects {
         let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
-        query = query.filter(project::id.eq_any(ids).or(project::public.eq(visible.public).and(project::public.eq(true))));
+        query = query.filter(
+            project::id
+                .eq_any(ids)
+                .or(project::public.eq(visible.public).and(project::public.eq(true))),
+        );
     }
     if let Some(only) = &visible.only {
         query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));

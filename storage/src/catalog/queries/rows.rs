@@ -1,8 +1,8 @@
 //! From rows to values, and the few steps that every family shares.
 
-use super::Conn;
 use super::super::super::fault::{Fault, Outcome};
 use super::super::super::schema::event;
+use super::Conn;
 use crate::access::Role;
 use crate::clock;
 use crate::error::Error;
@@ -18,7 +18,8 @@ pub(super) const CHUNK: usize = 500;
 
 /// Text that this program wrote and must be able to read again.
 pub(super) fn parse<T: FromStr>(text: &str) -> Outcome<T> {
-    text.parse().map_err(|_| Fault::Refused(Error::internal(format!("the catalog holds {text:?}, which cannot be read"))))
+    text.parse()
+        .map_err(|_| Fault::Refused(Error::internal(format!("the catalog holds {text:?}, which cannot be read"))))
 }
 
 pub(super) fn role(text: &str) -> Outcome<Role> {

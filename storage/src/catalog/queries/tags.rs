@@ -34,5 +34,14 @@ pub(crate) fn tag_history(c: &mut Conn, repository: &RepositoryId, tag: &Tag, li
         .limit(rows(*limit))
         .select((version_history::digest, version_history::at, version_history::principal))
         .load::<(Option<String>, i64, String)>(c)?;
-    steps.into_iter().map(|(digest, at, by)| Ok(HistoryEntry { digest: digest.map(|digest| parse(&digest)).transpose()?, at, by })).collect()
+    steps
+        .into_iter()
+        .map(|(digest, at, by)| {
+            Ok(HistoryEntry {
+                digest: digest.map(|digest| parse(&digest)).transpose()?,
+                at,
+                by,
+            })
+        })
+        .collect()
 }

@@ -9,8 +9,13 @@ use crate::error::{ErrorKind, What};
 use diesel::prelude::*;
 
 pub(crate) fn signing_keys(c: &mut Conn) -> Outcome<Vec<SigningKey>> {
-    let rows = signing_key::table.order((signing_key::created_at.desc(), signing_key::id)).load::<(String, Vec<u8>, i64)>(c)?;
-    Ok(rows.into_iter().map(|(id, pkcs8, created_at)| SigningKey { id, pkcs8, created_at }).collect())
+    let rows = signing_key::table
+        .order((signing_key::created_at.desc(), signing_key::id))
+        .load::<(String, Vec<u8>, i64)>(c)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, pkcs8, created_at)| SigningKey { id, pkcs8, created_at })
+        .collect())
 }
 
 pub(crate) fn ensure_signing_key(c: &mut Conn, candidate: &SigningKey) -> Outcome<SigningKey> {
@@ -55,11 +60,28 @@ pub(crate) fn refresh_token(c: &mut Conn, hash: &String, now: &Millis) -> Outcom
         .select((refresh_token::generation, refresh_token::expires_at, account::all_columns))
         .first::<(i64, i64, AccountRow)>(c)
         .optional()?;
-    Ok(row.map(|(generation, expires_at, (id, name, password_hash, admin, disabled, current, created_at))| {
-        let account =
-            Account { id: AccountId(id), name: name.into(), password_hash: password_hash.into(), admin, disabled, generation: current, created_at };
-        (RefreshToken { hash: hash.clone(), account: account.id, generation, expires_at }, account)
-    }))
+    Ok(row.map(
+        |(generation, expires_at, (id, name, password_hash, admin, disabled, current, created_at))| {
+            let account = Account {
+                id: AccountId(id),
+                name: name.into(),
+                password_hash: password_hash.into(),
+                admin,
+                disabled,
+                generation: current,
+                created_at,
+            };
+            (
+                RefreshToken {
+                    hash: hash.clone(),
+                    account: account.id,
+                    generation,
+                    expires_at,
+                },
+                account,
+            )
+        },
+    ))
 }
 
 pub(crate) fn sweep_refresh_tokens(c: &mut Conn, now: &Millis) -> Outcome<u64> {

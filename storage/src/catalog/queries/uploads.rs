@@ -44,7 +44,11 @@ pub(crate) fn create_upload(
         .limit(1)
         .load::<String>(c)?;
     if !last_allowed.is_empty() {
-        return refuse(ErrorKind::TooManyRequests, What::Upload, format!("you have {max_open} uploads open; finish or cancel some"));
+        return refuse(
+            ErrorKind::TooManyRequests,
+            What::Upload,
+            format!("you have {max_open} uploads open; finish or cancel some"),
+        );
     }
     diesel::insert_into(upload::table)
         .values((
@@ -99,7 +103,9 @@ pub(crate) fn claim_upload(
 
 pub(crate) fn advance_upload(c: &mut Conn, id: &UploadId, epoch: &i64, offset: &u64, expires_at: &Millis) -> Outcome<bool> {
     let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
-    let moved = diesel::update(session).set((upload::byte_offset.eq(signed(*offset)), upload::expires_at.eq(*expires_at))).execute(c)?;
+    let moved = diesel::update(session)
+        .set((upload::byte_offset.eq(signed(*offset)), upload::expires_at.eq(*expires_at)))
+        .execute(c)?;
     Ok(moved == 1)
 }
 
@@ -119,7 +125,9 @@ pub(crate) fn take_expired_uploads(c: &mut Conn, now: &Millis, limit: &usize) ->
         .select(upload::id)
         .load::<String>(c)?;
     // Tested again: a request may have touched a session since it was read.
-    let still_expired = upload::table.filter(upload::id.eq_any(&expired)).filter(upload::expires_at.lt(*now));
+    let still_expired = upload::table
+        .filter(upload::id.eq_any(&expired))
+        .filter(upload::expires_at.lt(*now));
     let taken = diesel::delete(still_expired).returning(upload::id).get_results::<String>(c)?;
     taken.iter().map(|id| parse(id)).collect()
 }
@@ -128,7 +136,11 @@ pub(crate) fn uploads_exist(c: &mut Conn, ids: &Vec<UploadId>) -> Outcome<HashSe
     let mut found = HashSet::new();
     for chunk in ids.chunks(CHUNK) {
         let wanted: Vec<String> = chunk.iter().map(ToString::to_string).collect();
-        for id in upload::table.filter(upload::id.eq_any(wanted)).select(upload::id).load::<String>(c)? {
+        for id in upload::table
+            .filter(upload::id.eq_any(wanted))
+            .select(upload::id)
+            .load::<String>(c)?
+        {
             found.insert(parse(&id)?);
         }
     }

@@ -1,0 +1,226 @@
+//! Configuration: one TOML file, the environment and a few flags, merged and checked
+//! before anything else happens. The only place that reads the environment.
+
+mod load;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub(crate) use load::{Flags, Loaded};
+pub(crate) use settings::{default_toml, limits_page};
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use values::{Network, Values};
+
+/// Everything that can be set, checked. What each key means is in `settings.rs`.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) storage: Storage,
+    pub(crate) database: Database,
+    pub(crate) auth: Auth,
+    pub(crate) oci: Oci,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+    pub(crate) sweep: Sweep,
+    /// The first administrator's password, from `GRANARY_ADMIN_PASSWORD[_FILE]`.
+    pub(crate) admin_password: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: String,
+    pub(crate) workers: usize,
+    pub(crate) drain_timeout: Duration,
+    trusted_proxies: Vec<Network>,
+}
+
+impl Server {
+    /// Whether what `peer` says about its clients is believed.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    pub(crate) path: PathBuf,
+    pub(crate) reserve: u64,
+}
+
+#[derive(Clone)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) pool_size: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("pool_size", &self.pool_size)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Auth {
+    pub(crate) service: String,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) refresh_token_lifetime: Duration,
+    pub(crate) anonymous: bool,
+    pub(crate) project_creation: ProjectCreation,
+    pub(crate) basic_cache: Duration,
+    pub(crate) hash_concurrency: usize,
+}
+
+/// Who creates a project by pushing into it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProjectCreation {
+    Admins,
+    Users,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Oci {
+    pub(crate) allow_missing: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) manifest_bytes: u64,
+    pub(crate) blob_bytes: u64,
+    pub(crate) uploads_per_principal: u64,
+    pub(crate) upload_expiry: Duration,
+    pub(crate) blob_lease: Duration,
+    pub(crate) body_idle: Duration,
+    pub(crate) header_timeout: Duration,
+    pub(crate) page_default: usize,
+    pub(crate) page_max: usize,
+    pub(crate) manifest_references: usize,
+    pub(crate) tag_parameters: usize,
+    pub(crate) ranges_per_request: usize,
+    pub(crate) connections: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Auto,
+    Pretty,
+    Json,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Sweep {
+    pub(crate) interval: Duration,
+    pub(crate) orphan_age: Duration,
+}
+
+impl Config {
+    /// Reads every setting; what does not fit is noted in `values.problems`.
+    fn read(values: &mut Values, admin_password: Option<String>) -> Self {
+        const MANY: u64 = 1_000_000;
+        Self {
+            server: Server {
+                listen: values.read("server.listen", SocketAddr::from(([127, 0, 0, 1], 5000)), |text| {
+                    text.parse()
+                        .map_err(|_| "must be an address and a port, such as 127.0.0.1:5000".to_owned())
+                }),
+                public_url: values.read("server.public_url", String::new(), public_url),
+                workers: values.count("server.workers", 0, 1024),
+                drain_timeout: values.duration("server.drain_timeout", "1s", "1d"),
+                trusted_proxies: values.read("server.trusted_proxies", Vec::new(), |text| {
+                    text.split(',')
+                        .map(str::trim)
+                        .filter(|part| !part.is_empty())
+                        .map(Network::parse)
+                        .collect()
+                }),
+            },
+            storage: Storage {
+                path: values.text("storage.path").into(),
+                reserve: values.size("storage.reserve", 0),
+            },
+            database: Database {
+                url: values.read("database.url", String::new(), |text| {
+                    let known = text.is_empty() || text.starts_with("postgres://") || text.starts_with("postgresql://");
+                    // The value is a secret: the sentence must not repeat it, so the check happens where it is shown masked.
+                    if known {
+                        Ok(text.to_owned())
+                    } else {
+                        Err("must begin with postgres://, or be empty for SQLite".to_owned())
+                    }
+                }),
+                pool_size: u32::try_from(values.number("database.pool_size", 1, 1000)).unwrap_or(8),
+            },
+            auth: Auth {
+                service: values.read("auth.service", String::new(), |text| {
+                    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+                    if plain {
+                        Ok(text.to_owned())
+                    } else {
+                        Err("must be visible ASCII without quotes".to_owned())
+                    }
+                }),
+                token_lifetime: values.duration("auth.token_lifetime", "60s", "1h"),
+                refresh_token_lifetime: values.duration("auth.refresh_token_lifetime", "1h", "3650d"),
+                anonymous: values.flag("auth.anonymous"),
+                project_creation: values.choice(
+                    "auth.project_creation",
+                    &[("admins", ProjectCreation::Admins), ("users", ProjectCreation::Users)],
+                ),
+                basic_cache: values.duration("auth.basic_cache", "0s", "1h"),
+                hash_concurrency: values.count("auth.hash_concurrency", 1, 64),
+            },
+            oci: Oci {
+                allow_missing: values.flag("oci.allow_missing"),
+            },
+            limits: Limits {
+                manifest_bytes: values.size("limits.manifest_bytes", 1024),
+                blob_bytes: values.size("limits.blob_bytes", 1),
+                uploads_per_principal: values.number("limits.uploads_per_principal", 1, MANY),
+                upload_expiry: values.duration("limits.upload_expiry", "1m", "365d"),
+                blob_lease: values.duration("limits.blob_lease", "1m", "365d"),
+                body_idle: values.duration("limits.body_idle", "1s", "1d"),
+                header_timeout: values.duration("limits.header_timeout", "1s", "1h"),
+                page_default: values.count("limits.page_default", 1, 100_000),
+                page_max: values.count("limits.page_max", 1, 100_000),
+                manifest_references: values.count("limits.manifest_references", 1, MANY),
+                tag_parameters: values.count("limits.tag_parameters", 10, 10_000),
+                ranges_per_request: values.count("limits.ranges_per_request", 1, 10_000),
+                connections: values.count("limits.connections", 1, MANY),
+            },
+            log: Log {
+                level: values.text("log.level"),
+                format: values.choice(
+                    "log.format",
+                    &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+                ),
+            },
+            sweep: Sweep {
+                interval: values.duration("sweep.interval", "1s", "30d"),
+                orphan_age: values.duration("sweep.orphan_age", "1h", "365d"),
+            },
+            admin_password,
+        }
+    }
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        _ if text.is_empty() => Ok(String::new()),
+        Some(host) if !host.is_empty() && !host.contains(['/', '"', '\\', ' ']) => Ok(text.to_owned()),
+        _ => Err("must be http:// or https:// and a host, without a path".to_owned()),
+    }
+}

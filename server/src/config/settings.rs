@@ -1,0 +1,184 @@
+//! Every setting there is: key, default, meaning. The one source of defaults, of
+//! `granary config default` and of the table of limits.
+
+/// One setting.
+pub(crate) struct Setting {
+    /// `section.name`; the environment calls it `GRANARY_SECTION__NAME`.
+    pub(crate) key: &'static str,
+    /// The default, written as in the file but without quotes.
+    pub(crate) default: &'static str,
+    /// Whether its value is never shown.
+    pub(crate) secret: bool,
+    /// What it means.
+    pub(crate) doc: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, doc: &'static str) -> Setting {
+    Setting {
+        key,
+        default,
+        secret: false,
+        doc,
+    }
+}
+
+const fn secret(key: &'static str, default: &'static str, doc: &'static str) -> Setting {
+    Setting {
+        key,
+        default,
+        secret: true,
+        doc,
+    }
+}
+
+/// All of them, by section.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting("server.listen", "127.0.0.1:5000", "Address and port to listen on."),
+    setting(
+        "server.public_url",
+        "",
+        "The URL by which clients reach this server, such as https://registry.example.com. Empty: taken from each request.",
+    ),
+    setting("server.workers", "0", "Threads that answer requests. 0: one per core."),
+    setting(
+        "server.drain_timeout",
+        "60s",
+        "How long requests in flight may take once the server is told to stop.",
+    ),
+    setting(
+        "server.trusted_proxies",
+        "",
+        "Addresses or networks (10.0.0.0/8) whose X-Forwarded-Proto and X-Forwarded-Host are believed.",
+    ),
+    setting("storage.path", "./granary-data", "The folder that holds everything."),
+    setting("storage.reserve", "64MiB", "Free space under which uploads are refused with 507."),
+    secret(
+        "database.url",
+        "",
+        "postgres://user:password@host/database. Empty: SQLite in the data folder.",
+    ),
+    setting("database.pool_size", "8", "Connections kept to the database."),
+    setting("auth.service", "granary", "The name that tokens are issued for (service and aud)."),
+    setting("auth.token_lifetime", "5m", "How long a token lives; 60s to 1h."),
+    setting("auth.refresh_token_lifetime", "30d", "How long a refresh token lives."),
+    setting(
+        "auth.anonymous",
+        "false",
+        "Whether projects marked public can be pulled without an account.",
+    ),
+    setting(
+        "auth.project_creation",
+        "admins",
+        "Who creates a project by pushing into it first: admins, or users.",
+    ),
+    setting(
+        "auth.basic_cache",
+        "60s",
+        "How long a verified user name and password is remembered.",
+    ),
+    setting("auth.hash_concurrency", "2", "Password hashes computed at once; each takes 19 MiB."),
+    setting(
+        "oci.allow_missing",
+        "false",
+        "Whether a manifest may name blobs and manifests that its repository does not hold (sparse copies).",
+    ),
+    setting("limits.manifest_bytes", "4MiB", "A manifest, at most."),
+    setting("limits.blob_bytes", "100GiB", "A blob, at most."),
+    setting(
+        "limits.uploads_per_principal",
+        "1000",
+        "Open upload sessions of one principal, at most.",
+    ),
+    setting(
+        "limits.upload_expiry",
+        "7d",
+        "An upload session without a request for this long is removed.",
+    ),
+    setting(
+        "limits.blob_lease",
+        "24h",
+        "How long an uploaded blob is kept that no manifest names yet.",
+    ),
+    setting(
+        "limits.body_idle",
+        "60s",
+        "A request body that brings no byte for this long is given up.",
+    ),
+    setting("limits.header_timeout", "30s", "How long a client may take to send its headers."),
+    setting("limits.page_default", "100", "Entries of a page when the client names no number."),
+    setting("limits.page_max", "1000", "Entries of a page, at most."),
+    setting("limits.manifest_references", "10000", "Descriptors in one manifest, at most."),
+    setting(
+        "limits.tag_parameters",
+        "64",
+        "tag parameters of one manifest push, at most; the specification asks for 10.",
+    ),
+    setting(
+        "limits.ranges_per_request",
+        "32",
+        "Ranges of one request, at most; more are answered with the whole.",
+    ),
+    setting("limits.connections", "10000", "Connections open at once, at most."),
+    setting(
+        "log.level",
+        "info",
+        "What is logged: error, warn, info, debug, trace, or directives such as granary=debug.",
+    ),
+    setting("log.format", "auto", "pretty, json, or auto: pretty on a terminal."),
+    setting("sweep.interval", "1h", "How often expired uploads and orphan files are removed."),
+    setting(
+        "sweep.orphan_age",
+        "24h",
+        "Files without a row are left alone until they are this old; 1h at least.",
+    ),
+];
+
+/// The setting of that key.
+pub(crate) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The key most like `key`, for "did you mean".
+pub(crate) fn nearest(key: &str) -> &'static str {
+    let likeness = |setting: &&Setting| strsim::jaro_winkler(setting.key, key);
+    SETTINGS
+        .iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+        .map_or("", |setting| setting.key)
+}
+
+/// A configuration file with every setting at its default.
+pub(crate) fn default_toml() -> String {
+    let mut text = String::from("# Granary's configuration: every key, its default and what it means.\n");
+    let mut section = "";
+    for Setting { key, default, doc, .. } in SETTINGS {
+        let (its_section, name) = key.split_once('.').unwrap_or(("", key));
+        if its_section != section {
+            section = its_section;
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        let bare = default.parse::<i64>().is_ok() || default.parse::<bool>().is_ok();
+        let quoted = if bare { (*default).to_owned() } else { format!("\"{default}\"") };
+        text.push_str(&format!("# {doc}\n{name} = {quoted}\n"));
+    }
+    text
+}
+
+/// `docs/limits.md`.
+pub(crate) fn limits_page() -> String {
+    let mut text = String::from(
+        "# Limits\n\nEvery limit, its default and the setting that changes it. Made by `granary config limits > docs/limits.md`; a test compares.\n\n\
+         | setting | default | what it bounds |\n|---|---|---|\n",
+    );
+    let bounds = |setting: &&Setting| {
+        setting.key.starts_with("limits.") || matches!(setting.key, "storage.reserve" | "auth.token_lifetime" | "auth.hash_concurrency")
+    };
+    for Setting { key, default, doc, .. } in SETTINGS.iter().filter(bounds) {
+        text.push_str(&format!("| `{key}` | {default} | {doc} |\n"));
+    }
+    text.push_str(
+        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a path 2048; \
+         a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
+    );
+    text
+}
