@@ -28,7 +28,7 @@ impl Algorithm {
     }
 
     /// Bytes in a digest of this algorithm.
-    pub const fn len(self) -> usize {
+    pub const fn size(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -51,7 +51,7 @@ impl FromStr for Algorithm {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     algorithm: Algorithm,
-    /// The first `algorithm.len()` bytes count; the rest are zero.
+    /// The first `algorithm.size()` bytes count; the rest are zero.
     bytes: [u8; 64],
 }
 
@@ -63,12 +63,12 @@ impl Digest {
 
     /// The raw bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.algorithm.len()]
+        &self.bytes[..self.algorithm.size()]
     }
 
     /// The lower-case hexadecimal part, without the algorithm.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(self.algorithm.len() * 2);
+        let mut text = String::with_capacity(self.algorithm.size() * 2);
         push_hex(&mut text, self.as_bytes());
         text
     }
@@ -119,7 +119,7 @@ impl FromStr for Digest {
             )
         };
         let hex = hex.as_bytes();
-        if hex.len() != algorithm.len() * 2 {
+        if hex.len() != algorithm.size() * 2 {
             return Err(malformed());
         }
         let mut bytes = [0; 64];
@@ -133,7 +133,7 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(7 + self.algorithm.len() * 2);
+        let mut text = String::with_capacity(7 + self.algorithm.size() * 2);
         text.push_str(self.algorithm.as_str());
         text.push(':');
         push_hex(&mut text, self.as_bytes());

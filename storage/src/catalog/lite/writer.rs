@@ -105,7 +105,7 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
             match connect(url) {
                 Ok(fresh) => connection = fresh,
                 Err(error) => {
-                    tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection")
+                    tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection");
                 }
             }
         }

@@ -195,7 +195,7 @@ pub(super) fn linked(c: &mut Conn, repository: i64, digests: &[String]) -> Outco
     Ok(found)
 }
 
-pub(crate) fn unknown_keys(c: &mut Conn, keys: &Vec<StorageKey>) -> Outcome<Vec<StorageKey>> {
+pub(crate) fn unknown_keys(c: &mut Conn, keys: &[StorageKey]) -> Outcome<Vec<StorageKey>> {
     let mut known = HashSet::new();
     for chunk in keys.chunks(CHUNK) {
         let digests = chunk

@@ -132,7 +132,7 @@ pub(crate) fn take_expired_uploads(c: &mut Conn, now: &Millis, limit: &usize) ->
     taken.iter().map(|id| parse(id)).collect()
 }
 
-pub(crate) fn uploads_exist(c: &mut Conn, ids: &Vec<UploadId>) -> Outcome<HashSet<UploadId>> {
+pub(crate) fn uploads_exist(c: &mut Conn, ids: &[UploadId]) -> Outcome<HashSet<UploadId>> {
     let mut found = HashSet::new();
     for chunk in ids.chunks(CHUNK) {
         let wanted: Vec<String> = chunk.iter().map(ToString::to_string).collect();
