@@ -17,9 +17,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if pretty {
-        builder.with_target(false).init()
+        builder.with_target(false).init();
     } else {
-        builder.json().init()
+        builder.json().init();
     }
     Ok(())
 }

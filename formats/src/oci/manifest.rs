@@ -93,6 +93,10 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
     if declared.is_some_and(|kind| kind.ends_with("manifest.v1+json") && kind.contains("docker") || kind.ends_with("v1+prettyjws")) {
         return Err(schema_1());
     }
+    // Serde would also read an array, field by position.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(invalid("a manifest is a JSON object"));
+    }
     let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(|error| invalid(format!("the manifest is not valid: {error}")))?;
     if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
         return Err(schema_1());

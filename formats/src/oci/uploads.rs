@@ -115,7 +115,7 @@ async fn find_source(stores: &Stores, granted: &Granted<Op>, mount: &Mount) -> R
     }
 }
 
-fn existing<'g>(granted: &'g Granted<Op>) -> Result<&'g Repository> {
+fn existing(granted: &Granted<Op>) -> Result<&Repository> {
     granted.repository().ok_or_else(unknown)
 }
 

@@ -38,7 +38,9 @@ impl Loaded {
                 Err(error) => return Err(vec![format!("{}: {error}", path.display())]),
             },
         };
-        load(flags, std::env::vars(), file)
+        // What is not text cannot be one of ours.
+        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        load(flags, env, file.as_ref())
     }
 
     /// Every setting with its value, and with its origin when asked. Secrets are masked.
@@ -60,14 +62,14 @@ impl Loaded {
 pub(super) fn load(
     flags: &Flags,
     env: impl IntoIterator<Item = (String, String)>,
-    file: Option<(PathBuf, String)>,
+    file: Option<&(PathBuf, String)>,
 ) -> Result<Loaded, Vec<String>> {
     let default = |setting: &super::settings::Setting| (setting.key, (setting.default.to_owned(), Origin("default".to_owned())));
     let mut values = Values {
         values: SETTINGS.iter().map(default).collect(),
         problems: Vec::new(),
     };
-    if let Some((path, text)) = &file {
+    if let Some((path, text)) = file {
         read_file(&mut values, path, text);
     }
     let admin_password = read_environment(&mut values, env);

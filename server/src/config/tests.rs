@@ -6,7 +6,7 @@ use super::*;
 
 fn with(flags: &Flags, env: &[(&str, &str)], file: &str) -> Result<Loaded, Vec<String>> {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    load(flags, env, Some((PathBuf::from("granary.toml"), file.to_owned())))
+    load(flags, env, Some(&(PathBuf::from("granary.toml"), file.to_owned())))
 }
 
 fn origin_of(loaded: &Loaded, key: &str) -> (String, String) {

@@ -110,7 +110,7 @@ impl Stream for IdleLimited {
             Poll::Ready(frame) => {
                 let deadline = Instant::now() + self.idle;
                 self.timer.as_mut().reset(deadline);
-                Poll::Ready(frame.map(|frame| frame.map_err(broken)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|cause| broken(&cause))))
             }
             Poll::Pending => {
                 ready!(self.timer.as_mut().poll(cx));
@@ -124,6 +124,6 @@ impl Stream for IdleLimited {
     }
 }
 
-fn broken(cause: actix_web::error::PayloadError) -> Error {
+fn broken(cause: &actix_web::error::PayloadError) -> Error {
     Error::invalid(What::Size, "the request's body ended before its announced length").because(cause.to_string())
 }
