@@ -18,6 +18,8 @@ pub mod limits;
 pub mod name;
 mod store;
 pub mod sweep;
+#[cfg(test)]
+mod test_support;
 pub mod upload;
 
 pub use digest::{Algorithm, Digest, Hasher};

@@ -1,0 +1,141 @@
+//! What the suites over a database share: the databases they run on. SQLite always;
+//! PostgreSQL too when `GRANARY_TEST_POSTGRES` names a server (`.ci/with-postgres` starts one).
+//!
+//! Each database belongs to one test alone and is gone with it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crate::catalog::{Catalog, Database};
+use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Connections of each pool: enough for readers to meet, few enough for many tests on one server.
+const POOL: u32 = 4;
+
+/// An empty database of its own, and a catalog open on it.
+pub(crate) struct TestDatabase {
+    /// For the messages of assertions: which of the databases this is.
+    pub(crate) name: &'static str,
+    /// A catalog over it.
+    pub(crate) catalog: Catalog,
+    database: Database,
+    /// Last, so that it is dropped after the catalog.
+    _home: Home,
+}
+
+impl TestDatabase {
+    fn new(name: &'static str, database: Database, home: Home) -> Self {
+        Self {
+            name,
+            catalog: Catalog::open(&database, POOL).unwrap(),
+            database,
+            _home: home,
+        }
+    }
+
+    /// One more catalog over the same database, as another process would open it. Blocks for a moment, on a test's own runtime.
+    pub(crate) fn open_again(&self) -> Catalog {
+        Catalog::open(&self.database, POOL).unwrap()
+    }
+
+    /// Runs statements behind the catalog's back, for states that no call leaves.
+    pub(crate) fn execute(&self, sql: &str) {
+        match &self.database {
+            Database::Sqlite(path) => lite(path).batch_execute(sql).unwrap(),
+            Database::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(sql).unwrap(),
+        }
+    }
+
+    /// The rows of `table`, or of `table WHERE …`, to prove what was stored and what was not.
+    pub(crate) fn count(&self, table: &str) -> i64 {
+        let rows = diesel::select(sql::<BigInt>(&format!("(SELECT count(*) FROM {table})")));
+        match &self.database {
+            Database::Sqlite(path) => rows.get_result(&mut lite(path)).unwrap(),
+            Database::Postgres(url) => rows.get_result(&mut PgConnection::establish(url).unwrap()).unwrap(),
+        }
+    }
+}
+
+fn lite(path: &Path) -> SqliteConnection {
+    let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    // The catalog's writer may be in the middle of a commit.
+    connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+    connection
+}
+
+/// Every database that the suites run on, each new and empty: `for database in databases() { … }`.
+#[allow(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
+pub(crate) fn databases() -> Vec<TestDatabase> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Database::Sqlite(folder.path().join("catalog.sqlite"));
+    let mut all = vec![TestDatabase::new("SQLite", sqlite, Home::Folder(folder))];
+    if let Ok(server) = std::env::var("GRANARY_TEST_POSTGRES") {
+        let own = OwnDatabase::create(server);
+        all.push(TestDatabase::new("PostgreSQL", Database::Postgres(own.url()), Home::Server(own)));
+    }
+    all
+}
+
+/// What a database lies in, removed on drop.
+#[allow(dead_code, reason = "held to be dropped")]
+enum Home {
+    Folder(TempDir),
+    Server(OwnDatabase),
+}
+
+/// A PostgreSQL database with a random name.
+struct OwnDatabase {
+    server: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    fn create(server: String) -> Self {
+        let name = format!("granary_test_{}", uuid::Uuid::new_v4().simple());
+        let mut connection = PgConnection::establish(&server).unwrap();
+        connection.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        Self { server, name }
+    }
+
+    /// The server's URL with the database in it exchanged.
+    fn url(&self) -> String {
+        let (address, options) = match self.server.split_once('?') {
+            Some((address, options)) => (address, format!("?{options}")),
+            None => (self.server.as_str(), String::new()),
+        };
+        let start = address.find("://").unwrap() + 3;
+        let end = address[start..].find('/').map_or(address.len(), |slash| start + slash);
+        format!("{}/{}{options}", &address[..end], self.name)
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        // Catalogs that a failed test leaves behind may hold connections, hence the force. Whatever comes of it,
+        // the verdict of the test stands.
+        if let Ok(mut connection) = PgConnection::establish(&self.server) {
+            let _ = connection.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+#[test]
+fn a_database_is_new_empty_and_open() {
+    for database in databases() {
+        let (first, second) = (database.open_again(), database.catalog.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for catalog in [first, second] {
+            let projects = runtime.block_on(catalog.projects(None, 10)).unwrap();
+            assert_eq!(projects, [], "{}", database.name);
+        }
+        database.execute("INSERT INTO project (name, public, created_at) VALUES ('acme', false, 0)");
+        let projects = runtime.block_on(database.catalog.projects(None, 10)).unwrap();
+        assert_eq!(projects.len(), 1, "{}", database.name);
+        assert_eq!(database.count("project"), 1, "{}", database.name);
+        assert_eq!(database.count("project WHERE name = 'other'"), 0, "{}", database.name);
+    }
+}
