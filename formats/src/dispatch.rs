@@ -205,7 +205,8 @@ fn scope_of(needs: &Needs) -> String {
     }
 }
 
-const WARNING: HeaderName = HeaderName::from_static("warning");
+/// The header that carries a [`warning`].
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("warning");
 
 /// `299 - "text"` (RFC 7234 §5.5), with what would break the quoted string taken out.
 pub(crate) fn warning(text: &str) -> String {

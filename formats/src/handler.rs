@@ -3,7 +3,7 @@
 //!
 //! A format *parses* a request into a typed operation that states what it needs,
 //! and *serves* it once dispatch has granted that. It cannot serve anything else:
-//! [`Granted`](crate::Granted) has no constructor outside the dispatch.
+//! [`Granted`] has no constructor outside the dispatch.
 
 use crate::dispatch::Granted;
 use crate::gate::Needs;

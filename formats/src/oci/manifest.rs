@@ -29,8 +29,14 @@ pub(super) struct Parsed {
     pub(super) labels: String,
     pub(super) total_size: u64,
     pub(super) edges: Vec<NewEdge>,
+    /// What the pusher should hear, though nothing is refused.
+    pub(super) warnings: Vec<&'static str>,
     annotations: BTreeMap<String, String>,
 }
+
+const DEPRECATED_ARTIFACT: &str =
+    "the OCI artifact manifest was withdrawn from the specification; push an image manifest with an artifactType instead";
+const KEPT_ELSEWHERE: &str = "some layers are not distributable: this registry may not hold them, and a pull fetches them from elsewhere";
 
 impl Parsed {
     /// Its descriptor, as a list of referrers shows it (distribution-spec, "Listing Referrers").
@@ -114,6 +120,7 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         edges: Vec::new(),
         total_size: bytes.len() as u64,
         most: limits.manifest_references,
+        foreign: false,
     };
     let config_type = match media_type {
         OCI_INDEX | DOCKER_LIST => {
@@ -150,6 +157,13 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         .or(config_type)
         .filter(|text| !text.is_empty());
     let annotations = raw.annotations.unwrap_or_default();
+    let mut warnings = Vec::new();
+    if media_type == OCI_ARTIFACT {
+        warnings.push(DEPRECATED_ARTIFACT);
+    }
+    if reader.foreign {
+        warnings.push(KEPT_ELSEWHERE);
+    }
     Ok(Parsed {
         kind: kind(media_type, artifact_type, config_type),
         media_type: media_type.to_owned(),
@@ -158,6 +172,7 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         labels: json!(annotations).to_string(),
         total_size: reader.total_size,
         edges: reader.edges,
+        warnings,
         annotations,
     })
 }
@@ -196,6 +211,8 @@ struct Reader {
     edges: Vec<NewEdge>,
     total_size: u64,
     most: usize,
+    /// Whether a layer comes from elsewhere.
+    foreign: bool,
 }
 
 impl Reader {
@@ -220,7 +237,10 @@ impl Reader {
             || descriptor.media_type.contains(".foreign.");
         let required = match role {
             EdgeRole::Subject => false,
-            EdgeRole::Layer => !foreign,
+            EdgeRole::Layer => {
+                self.foreign |= foreign;
+                !foreign
+            }
             EdgeRole::Config | EdgeRole::Child | EdgeRole::File => true,
         };
         if role != EdgeRole::Subject {

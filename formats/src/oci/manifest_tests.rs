@@ -185,3 +185,13 @@ proptest! {
         let _ = parse(text.as_bytes(), Some(OCI_INDEX), &Limits::default());
     }
 }
+
+#[test]
+fn what_is_accepted_but_unwise_is_said() {
+    assert!(read(&image(), None).unwrap().warnings.is_empty());
+    let mut foreign = image();
+    foreign["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+    assert_eq!(read(&foreign, None).unwrap().warnings, [KEPT_ELSEWHERE]);
+    let withdrawn = json!({"mediaType": OCI_ARTIFACT, "artifactType": "application/x", "blobs": []});
+    assert_eq!(read(&withdrawn, None).unwrap().warnings, [DEPRECATED_ARTIFACT]);
+}

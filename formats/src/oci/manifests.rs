@@ -4,7 +4,7 @@ use super::blobs::{CONTENT_DIGEST, FOREVER, not_modified};
 use super::manifest;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use crate::body::collect;
-use crate::dispatch::Granted;
+use crate::dispatch::{Granted, WARNING, warning};
 use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
 use granary_storage::catalog::{Deleted, NewManifest, StorageFormat};
@@ -115,6 +115,9 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     let mut reply = Reply::new(StatusCode::CREATED)
         .header(LOCATION, format!("/v2/{}/manifests/{digest}", name.requested))
         .header(CONTENT_DIGEST, digest.to_string());
+    for text in parsed.warnings {
+        reply = reply.header(WARNING, warning(text));
+    }
     if let Some(subject) = subject {
         reply = reply.header(OCI_SUBJECT, subject.to_string());
     }
