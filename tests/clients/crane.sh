@@ -13,6 +13,8 @@ make_layout "$work/single" 1.0 "hello from crane" amd64
 single=$layout_digest
 make_layout "$work/multi" 1.0 "hello from crane" amd64 arm64
 multi=$layout_digest
+make_layout "$work/doomed" 1.0 "doomed" amd64
+doomed=$layout_digest
 hello=$registry/crane/hello
 
 refused "push without login is refused" 'unauthorized|denied|authentication required' crane push "$work/single" "$hello:1.0"
@@ -62,9 +64,13 @@ says "catalog names the repositories" '^crane/hello$' crane catalog "$registry"
 check "delete by tag" crane delete "$hello:stable"
 refused "the tag is gone" 'MANIFEST_UNKNOWN|not found|404' crane digest "$hello:stable"
 same "the other tag of the image stays" "$single" "$(crane digest "$hello:1.0")"
-check "delete by digest" crane delete "$hello@$single"
-refused "the image is gone, and its tag" 'MANIFEST_UNKNOWN|not found|404' crane manifest "$hello:1.0"
-same "the copy in another repository stays" "$single" "$(crane digest "$registry/single:1.0")"
+refused "an image that an index lists is not deleted" 'lists this manifest' crane delete "$hello@$single"
+same "it is still there" "$single" "$(crane digest "$hello:1.0")"
+check "push of an image that no index lists" crane push "$work/doomed" "$hello:doomed"
+check "copy of it to another repository" crane copy "$hello:doomed" "$registry/crane/copy:doomed"
+check "delete by digest" crane delete "$hello@$doomed"
+refused "the image is gone, and its tag" 'MANIFEST_UNKNOWN|not found|404' crane manifest "$hello:doomed"
+same "the copy in another repository stays" "$doomed" "$(crane digest "$registry/crane/copy:doomed")"
 check "logout" crane auth logout "$registry"
 refused "use after logout is refused" 'unauthorized|denied|authentication required' crane ls "$hello"
 
