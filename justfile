@@ -39,6 +39,14 @@ test-postgres *COMMAND='cargo test --workspace':
 release:
     bash .ci/steps/50-release.sh
 
+# The load program, optimised.
+bench-build:
+    cd benches/load && cargo build --release --locked
+
+# The same load on us and on Debian's docker-registry, with ratios: `just bench --gates`.
+bench *ARGS: release bench-build
+    benches/load/compare {{ ARGS }}
+
 # The clients and the conformance program that are Go modules.
 tools:
     bash .ci/steps/55-tools.sh
