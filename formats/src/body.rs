@@ -8,7 +8,8 @@ use granary_storage::{Error, ErrorKind, Result, What};
 /// The whole body, when it is at most `limit` bytes; `announced` is the request's `Content-Length`, if any.
 ///
 /// # Errors
-/// `TooLarge`/`what`, before reading when the announced length is over the limit; whatever broke the stream.
+/// `TooLarge`/`what`, before reading when the announced length is over the limit; `Invalid`/`Size` when the body
+/// has another length than was announced; whatever broke the stream.
 pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, what: What) -> Result<Bytes> {
     let too_large = || {
         Error::new(
@@ -27,6 +28,9 @@ pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, 
             return Err(too_large());
         }
         all.extend_from_slice(&chunk);
+    }
+    if announced.is_some_and(|length| length != all.len() as u64) {
+        return Err(Error::invalid(What::Size, "the body does not have the length that was announced"));
     }
     Ok(all.freeze())
 }
