@@ -3,6 +3,8 @@
 //! A new format is one folder here, its `mod` line, and one `.with(…)` in [`formats`].
 
 mod body;
+#[cfg(test)]
+mod contract;
 mod dispatch;
 mod gate;
 mod handler;

@@ -28,6 +28,12 @@ impl Registry {
             (rest.is_empty() || rest.starts_with('/')).then_some((Route(format.as_ref()), rest))
         })
     }
+
+    /// The mounts, in their order.
+    #[cfg(test)]
+    pub(crate) fn mounts(&self) -> Vec<&'static str> {
+        self.mounted.iter().map(|format| format.mount()).collect()
+    }
 }
 
 impl Route<'_> {

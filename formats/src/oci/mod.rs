@@ -12,6 +12,21 @@ mod range;
 mod referrers;
 mod uploads;
 
+#[cfg(test)]
+mod mounts_tests;
+#[cfg(test)]
+mod pushes_tests;
+#[cfg(test)]
+mod ranges_tests;
+#[cfg(test)]
+mod referrers_tests;
+#[cfg(test)]
+pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod upload_model_tests;
+#[cfg(test)]
+mod uploads_tests;
+
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
 use granary_storage::{Error, Result, Stores};
