@@ -1,0 +1,4 @@
+//! Many at once, and much at once.
+
+mod concurrency;
+mod memory;
