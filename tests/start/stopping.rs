@@ -116,7 +116,7 @@ fn a_stopping_server_says_that_it_is_not_ready_to_those_who_are_connected() {
     });
 
     server.terminate();
-    server.wait_for_log("stopping");
+    wait_for("the door to close", || TcpStream::connect(server.address()).is_err().then_some(()));
 
     // It may hang up on who asks nothing; it must not say that it is ready.
     let _ = probe.try_send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
