@@ -5,6 +5,8 @@ DROP TABLE account;
 DROP TABLE job;
 DROP TABLE follower_cursor;
 DROP TABLE event;
+DROP FUNCTION event_horizon;
+DROP FUNCTION next_event;
 DROP TABLE upload;
 DROP TABLE version_history;
 DROP TABLE version;

@@ -1,11 +1,11 @@
-//! What the queries need that PostgreSQL says its own way: locks, and the horizon of open transactions.
+//! What the queries need that PostgreSQL says its own way: locks, and which events are settled.
 
 use super::super::fault::Outcome;
 use super::super::schema::{blob, event};
 use super::Conn;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Text};
 
 /// A row of the event table.
 pub(crate) type EventRow = (i64, i64, String, String, Option<i64>, String);
@@ -35,12 +35,13 @@ pub(crate) fn lock_blobs(c: &mut Conn, digests: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-/// Events after `after` that no open transaction can still slip in front of: numbers are
-/// taken before the commit, so a smaller one can become visible after a larger one.
+/// Events after `after` that no open transaction can still slip in front of. Two statements, each with eyes of its own:
+/// what has ended by the first is seen by the second.
 pub(crate) fn settled_events(c: &mut Conn, after: i64, limit: i64) -> Outcome<Vec<EventRow>> {
+    let horizon = diesel::select(sql::<BigInt>("event_horizon()")).get_result::<i64>(c)?;
     Ok(event::table
         .filter(event::seq.gt(after))
-        .filter(sql::<Bool>("xid < pg_snapshot_xmin(pg_current_snapshot())"))
+        .filter(event::seq.lt(horizon))
         .order(event::seq)
         .limit(limit)
         .load(c)?)
