@@ -13,8 +13,43 @@ pub(crate) fn lock_names(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// Keeps these versions as they are.
+pub(crate) fn lock_versions(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
+    Ok(())
+}
+
+/// Keeps the versions that point at this artifact as they are.
+pub(crate) fn lock_versions_of(_: &mut Conn, _: i64, _: &str) -> Outcome<()> {
+    Ok(())
+}
+
 /// Keeps garbage collection from these blobs until the transaction ends.
-pub(crate) fn lock_blobs(_: &mut Conn, _: &[String]) -> Outcome<()> {
+pub(crate) fn share_blobs(_: &mut Conn, _: &[String]) -> Outcome<()> {
+    Ok(())
+}
+
+/// Takes a blob to change it; whether there is one. Asked when one was in the way, and here it is there still.
+pub(crate) fn lock_blob(_: &mut Conn, _: &str) -> Outcome<bool> {
+    Ok(true)
+}
+
+/// Keeps these links from being taken away until the transaction ends.
+pub(crate) fn share_links(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
+    Ok(())
+}
+
+/// Takes a link to remove it.
+pub(crate) fn lock_link(_: &mut Conn, _: i64, _: &str) -> Outcome<()> {
+    Ok(())
+}
+
+/// Keeps these artifacts as they are until the transaction ends.
+pub(crate) fn share_artifacts(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
+    Ok(())
+}
+
+/// Takes an artifact to change it.
+pub(crate) fn lock_artifact(_: &mut Conn, _: i64, _: &str) -> Outcome<()> {
     Ok(())
 }
 

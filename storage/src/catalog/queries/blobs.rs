@@ -39,6 +39,7 @@ pub(crate) fn blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest) -> 
 }
 
 pub(crate) fn touch_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, lease_until: &Millis) -> Outcome<()> {
+    super::dialect::share_blobs(c, &[digest.to_string()])?;
     extend_lease(c, repository.0, &digest.to_string(), *lease_until)
 }
 
@@ -58,12 +59,16 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
         blob::state.eq(LIVE),
         blob::last_touch.eq(clock::now()),
     );
-    let inserted = diesel::insert_into(blob::table)
-        .values(values)
-        .on_conflict(blob::digest)
-        .do_nothing()
-        .execute(c)?
-        == 1;
+    let inserted = loop {
+        let insert = diesel::insert_into(blob::table).values(values);
+        if insert.on_conflict(blob::digest).do_nothing().execute(c)? == 1 {
+            break true;
+        }
+        // Locked, so that it is not marked for deletion under the new link. Should the row go before that, there is room now.
+        if super::dialect::lock_blob(c, &digest)? {
+            break false;
+        }
+    };
     // A blob on its way out counts as absent: these bytes take its place, under their own key.
     let replaced = !inserted && {
         let dying = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.eq(DELETING));
@@ -120,7 +125,7 @@ pub(crate) fn mount_blob(
     lease_until: &Millis,
     by: &Arc<str>,
 ) -> Outcome<Option<BlobView>> {
-    super::dialect::lock_blobs(c, &[digest.to_string()])?;
+    super::dialect::share_blobs(c, &[digest.to_string()])?;
     let Some(view) = blob(c, from, digest)? else { return Ok(None) };
     link(c, to.0, &digest.to_string(), *lease_until)?;
     record(
@@ -157,6 +162,8 @@ pub(crate) fn find_blob(c: &mut Conn, digest: &Digest, visible: &Visible) -> Out
 
 pub(crate) fn unlink_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<Deleted> {
     let text = digest.to_string();
+    // Before the search for holders: one that is being pushed is then found or finds the link gone.
+    super::dialect::lock_link(c, repository.0, &text)?;
     let holders = edge::table
         .inner_join(artifact::table.on(artifact::repository.eq(edge::repository).and(artifact::digest.eq(edge::parent))))
         .filter(edge::child.eq(&text))
@@ -178,11 +185,14 @@ pub(crate) fn unlink_blob(c: &mut Conn, repository: &RepositoryId, digest: &Dige
     Ok(Deleted::Done)
 }
 
-/// Of `digests`, those that are linked in the repository.
+/// Of `digests`, which are sorted, those that are linked in the repository, and stay so until the transaction ends.
 pub(super) fn linked(c: &mut Conn, repository: i64, digests: &[String]) -> Outcome<HashSet<String>> {
     let mut found = HashSet::new();
     for chunk in digests.chunks(CHUNK) {
-        super::dialect::lock_blobs(c, chunk)?;
+        super::dialect::share_blobs(c, chunk)?;
+    }
+    for chunk in digests.chunks(CHUNK) {
+        super::dialect::share_links(c, repository, chunk)?;
         let rows = repository_blob::table
             .inner_join(blob::table)
             .filter(repository_blob::repository.eq(repository))

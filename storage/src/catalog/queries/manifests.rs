@@ -55,6 +55,9 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
 pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<Deleted> {
     let text = digest.to_string();
     super::dialect::lock_names(c, repository.0, std::slice::from_ref(&text))?;
+    super::dialect::lock_versions_of(c, repository.0, &text)?;
+    // Before the search for holders: one that is being pushed is then found or finds the manifest gone.
+    super::dialect::lock_artifact(c, repository.0, &text)?;
     let holders = edge::table
         .inner_join(artifact::table.on(artifact::repository.eq(edge::repository).and(artifact::digest.eq(edge::parent))))
         .filter(edge::child.eq(&text))

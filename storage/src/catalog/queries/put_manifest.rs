@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, What};
 use crate::name::Tag;
 use diesel::prelude::*;
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The answer when everything is already as `new` wants it, and nothing has to be written.
 pub(crate) fn put_changes_nothing(c: &mut Conn, new: &NewManifest) -> Outcome<Option<Stored>> {
@@ -32,12 +32,11 @@ pub(crate) fn put_changes_nothing(c: &mut Conn, new: &NewManifest) -> Outcome<Op
 
 pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
     let repository = new.repository.0;
-    let names = if new.tags.is_empty() {
-        vec![new.digest.to_string()]
-    } else {
-        new.tags.iter().map(ToString::to_string).collect()
-    };
+    let tags: Vec<String> = new.tags.iter().map(ToString::to_string).collect();
+    // The digest too: nobody may delete the manifest while names are pointed at it.
+    let names = [tags.as_slice(), &[new.digest.to_string()]].concat();
     super::dialect::lock_names(c, repository, &names)?;
+    super::dialect::lock_versions(c, repository, &tags)?;
     let current = current(c, new)?;
     let live = is_live(c, new)?;
     if !conditions_hold(new, &current, live) {
@@ -113,19 +112,17 @@ fn conditions_hold(new: &NewManifest, current: &HashMap<String, Digest>, live: b
 
 fn check_references(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
     let required: Vec<_> = new.edges.iter().filter(|edge| edge.required).collect();
-    let digests: Vec<String> = required
-        .iter()
-        .map(|edge| edge.child.to_string())
-        .collect::<HashSet<_>>()
-        .into_iter()
-        .collect();
+    let digests: BTreeSet<String> = required.iter().map(|edge| edge.child.to_string()).collect();
+    let digests: Vec<String> = digests.into_iter().collect();
     let mut present = linked(c, new.repository.0, &digests)?;
-    let children: Vec<String> = required
+    let mut children: Vec<String> = required
         .iter()
         .filter(|edge| edge.role == EdgeRole::Child)
         .map(|edge| edge.child.to_string())
         .collect();
+    children.sort_unstable();
     for chunk in children.chunks(CHUNK) {
+        super::dialect::share_artifacts(c, new.repository.0, chunk)?;
         let live = artifact::table
             .filter(artifact::repository.eq(new.repository.0))
             .filter(artifact::digest.eq_any(chunk))

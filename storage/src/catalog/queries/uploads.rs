@@ -36,6 +36,7 @@ pub(crate) fn create_upload(
     expires_at: &Millis,
     max_open: &u64,
 ) -> Outcome<Upload> {
+    super::dialect::lock_names(c, 0, &[format!("the uploads of {principal}")])?;
     // Whether the last one allowed exists already; counts no further than the limit.
     let last_allowed = upload::table
         .filter(upload::principal.eq(principal.as_ref()))
@@ -43,7 +44,7 @@ pub(crate) fn create_upload(
         .offset(signed(max_open.saturating_sub(1)))
         .limit(1)
         .load::<String>(c)?;
-    if !last_allowed.is_empty() {
+    if *max_open == 0 || !last_allowed.is_empty() {
         return refuse(
             ErrorKind::TooManyRequests,
             What::Upload,
