@@ -1,6 +1,6 @@
 //! What can go wrong inside a unit of work: the database, or a refusal of ours.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, What};
 use diesel::result::{DatabaseErrorKind, Error as Db};
 
 /// The error of a unit of work.
@@ -16,15 +16,31 @@ pub(super) enum Fault {
 pub(super) type Outcome<T> = std::result::Result<T, Fault>;
 
 impl Fault {
-    /// Whether the same unit may succeed when run again from its start (PostgreSQL).
+    /// Whether the same unit may succeed when run again from its start (PostgreSQL). A broken unique key is not among
+    /// them: every insert that others may race names its key in ON CONFLICT, so what breaks one would break it again.
     pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Db(Db::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
+            Self::Db(Db::DatabaseError(_, info)) => info.message().contains("deadlock detected"),
+            _ => false,
+        }
+    }
+
+    /// Whether the disk or the quota under the database is spent.
+    pub(super) fn is_full(&self) -> bool {
+        let signs = ["disk is full", "No space left on device", "Disk quota exceeded"];
+        matches!(self, Self::Db(Db::DatabaseError(_, info)) if signs.iter().any(|sign| info.message().contains(sign)))
+    }
+
+    /// Whether the connection is gone (PostgreSQL): another one may work.
+    fn is_disconnect(&self) -> bool {
         matches!(
             self,
             Self::Db(Db::DatabaseError(
-                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::UniqueViolation,
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _
             ))
-        ) || matches!(self, Self::Db(Db::DatabaseError(_, info)) if info.message().contains("deadlock detected"))
+        )
     }
 
     /// Whether the connection itself is in doubt, not only the unit: a full disk and an I/O error can
@@ -40,16 +56,12 @@ impl Fault {
                         | DatabaseErrorKind::NotNullViolation
                         | DatabaseErrorKind::CheckViolation
                 );
-                !own && (is_full(info.message()) || info.message().contains("I/O error"))
+                !own && (self.is_full() || info.message().contains("I/O error"))
             }
             Self::Db(Db::BrokenTransactionManager | Db::RollbackErrorOnCommit { .. }) => true,
             Self::Db(_) => false,
         }
     }
-}
-
-fn is_full(message: &str) -> bool {
-    message.contains("disk is full") || message.contains("No space left on device")
 }
 
 impl From<Db> for Fault {
@@ -66,14 +78,24 @@ impl From<Error> for Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
+        let (full, disconnect) = (fault.is_full(), fault.is_disconnect());
         match fault {
             Fault::Refused(error) => error,
-            Fault::Db(Db::DatabaseError(_, info)) if is_full(info.message()) => {
-                Self::storage_full().because(format!("the database: {}", info.message()))
-            }
+            Fault::Db(error) if full => Self::storage_full().because(error),
+            Fault::Db(error) if disconnect => unavailable(error),
             Fault::Db(error) => Self::internal(error),
         }
     }
+}
+
+/// The database is away, or too busy to be had.
+pub(super) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        What::Storage,
+        "the catalog's database cannot be reached just now; try again",
+    )
+    .because(cause)
 }
 
 /// A refusal with a kind, subject and sentence.

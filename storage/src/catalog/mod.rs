@@ -15,5 +15,9 @@ mod model;
 mod pg;
 mod schema;
 
+/// How long a unit of work waits for a connection: the pool's own half a minute would hide from
+/// clients, and from whoever balances the load, that this node is in trouble.
+const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 pub use facade::{Catalog, Database};
 pub use model::*;

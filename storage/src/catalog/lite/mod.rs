@@ -5,7 +5,8 @@ pub(super) mod dialect;
 pub(super) mod queries;
 mod writer;
 
-use super::fault::{Fault, Outcome};
+use super::CONNECTION_WAIT;
+use super::fault::{Fault, Outcome, unavailable};
 use crate::error::{Error, Result};
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
@@ -16,7 +17,8 @@ use std::path::Path;
 /// The connection that the queries are written against.
 pub(super) type Conn = SqliteConnection;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
+/// The tables.
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 
 /// In this order: the timeout first, since switching to WAL may have to wait for another process.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -41,6 +43,7 @@ impl Lite {
             .max_size(pool_size)
             .min_idle(Some(1))
             .test_on_check_out(false)
+            .connection_timeout(CONNECTION_WAIT)
             .connection_customizer(Box::new(ReadOnly))
             .build(ConnectionManager::new(&url))
             .map_err(Error::internal)?;
@@ -54,7 +57,7 @@ impl Lite {
     pub(super) async fn read<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let pool = self.readers.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut connection = pool.get().map_err(Error::internal)?;
+            let mut connection = pool.get().map_err(unavailable)?;
             unit(&mut connection).map_err(Error::from)
         });
         done.await.map_err(Error::internal)?

@@ -6,7 +6,6 @@ use super::super::fault::{Fault, Outcome};
 use super::{Conn, connect};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
-use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -23,10 +22,53 @@ type Unit = Box<dyn FnOnce(Option<&mut Conn>) -> Done + Send>;
 
 /// A unit that has run and waits for the commit.
 struct Done {
-    /// Whether the failure is the connection's and not the unit's own.
-    fatal: bool,
+    /// The failure when it is the connection's and not the unit's own: nothing of the batch can be committed.
+    fatal: Option<Lost>,
     /// Answers: the unit's own result when the commit holds, else the error given here.
-    answer: Box<dyn FnOnce(std::result::Result<(), String>)>,
+    answer: Box<dyn FnOnce(std::result::Result<(), Lost>)>,
+}
+
+/// Why a batch was not committed.
+#[derive(Clone)]
+struct Lost {
+    /// Whether for want of room.
+    full: bool,
+    /// For the log.
+    cause: String,
+}
+
+impl Lost {
+    fn because(cause: impl Into<String>) -> Self {
+        Self {
+            full: false,
+            cause: cause.into(),
+        }
+    }
+}
+
+impl From<Fault> for Lost {
+    fn from(fault: Fault) -> Self {
+        Self {
+            full: fault.is_full(),
+            cause: format!("{fault:?}"),
+        }
+    }
+}
+
+impl From<diesel::result::Error> for Lost {
+    fn from(error: diesel::result::Error) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+impl From<Lost> for Error {
+    fn from(lost: Lost) -> Self {
+        if lost.full {
+            Self::storage_full().because(lost.cause)
+        } else {
+            Self::internal(lost.cause)
+        }
+    }
 }
 
 /// The way to the thread. The thread ends when this is dropped and the queue is empty.
@@ -52,20 +94,18 @@ impl Writer {
     pub(super) async fn run<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let (sender, receiver) = oneshot::channel::<Result<T>>();
         let unit: Unit = Box::new(move |connection| {
-            let ended = connection.map_or(Ok(Err(Fault::Db(diesel::result::Error::NotInTransaction))), |connection| {
-                catch_unwind(AssertUnwindSafe(|| connection.transaction(unit)))
-            });
-            let (fatal, result) = match ended {
-                Ok(Ok(value)) => (false, Ok(value)),
-                Ok(Err(fault)) => (fault.is_fatal(), Err(Error::from(fault))),
-                // Where the savepoint stands is unknown after a panic: the batch cannot go on.
-                Err(_) => (true, Err(Error::internal("a unit of work panicked"))),
+            let ended = match connection {
+                None => Err(Lost::because("there is no transaction to run in")),
+                Some(connection) => catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, unit)))
+                    // Where the savepoint stands is unknown after a panic: the batch cannot go on.
+                    .unwrap_or_else(|_| Err(Lost::because("a unit of work panicked"))),
             };
-            let answer = move |commit: std::result::Result<(), String>| {
-                let _ = sender.send(match commit {
-                    Ok(()) => result,
-                    Err(cause) => Err(not_committed(cause)),
-                });
+            let (fatal, result) = match ended {
+                Ok(outcome) => (None, outcome.map_err(Error::from)),
+                Err(lost) => (Some(lost.clone()), Err(lost.into())),
+            };
+            let answer = move |commit: std::result::Result<(), Lost>| {
+                let _ = sender.send(commit.map_err(Error::from).and(result));
             };
             Done {
                 fatal,
@@ -87,11 +127,20 @@ impl Drop for Writer {
     }
 }
 
-fn not_committed(cause: String) -> Error {
-    if cause.contains("full") {
-        Error::storage_full().because(cause)
-    } else {
-        Error::internal(cause)
+/// Runs a unit so that its failure takes back its own work and nothing else. Where that cannot be had, the batch is
+/// lost: SQLite itself takes the whole transaction back when the disk is full, and the savepoint with it.
+fn in_savepoint<T>(connection: &mut Conn, unit: impl FnOnce(&mut Conn) -> Outcome<T>) -> std::result::Result<Outcome<T>, Lost> {
+    AnsiTransactionManager::begin_transaction(connection)?;
+    match unit(connection) {
+        Err(fault) if fault.is_fatal() => Err(fault.into()),
+        Err(fault) => {
+            AnsiTransactionManager::rollback_transaction(connection)?;
+            Ok(Err(fault))
+        }
+        Ok(value) => {
+            AnsiTransactionManager::commit_transaction(connection)?;
+            Ok(Ok(value))
+        }
     }
 }
 
@@ -99,7 +148,7 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
     while let Some(first) = units.blocking_recv() {
         let mut done = Vec::new();
         let ended = batch(&mut connection, first, &mut units, &mut done);
-        if let Err(cause) = &ended {
+        if let Err(Lost { cause, .. }) = &ended {
             tracing::error!(cause, units = done.len(), "a commit failed; nothing of it was acknowledged");
             // The connection's idea of its transaction may be wrong now.
             match connect(url) {
@@ -116,28 +165,29 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
 }
 
 /// Runs what is waiting as one transaction. `done` holds every unit that was taken from the queue.
-fn batch(connection: &mut Conn, first: Unit, units: &mut mpsc::Receiver<Unit>, done: &mut Vec<Done>) -> std::result::Result<(), String> {
+fn batch(connection: &mut Conn, first: Unit, units: &mut mpsc::Receiver<Unit>, done: &mut Vec<Done>) -> std::result::Result<(), Lost> {
     let begun = AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE");
     if let Err(error) = begun {
         done.push(first(None));
-        return Err(error.to_string());
+        return Err(error.into());
     }
     let mut next = Some(first);
     while let Some(unit) = next {
-        let ended = unit(Some(connection));
-        let fatal = ended.fatal;
+        let mut ended = unit(Some(connection));
+        let fatal = ended.fatal.take();
         done.push(ended);
-        if fatal {
+        if let Some(lost) = fatal {
             let _ = AnsiTransactionManager::rollback_transaction(connection);
-            return Err("the database failed under a unit of work: the disk may be full".into());
+            return Err(lost);
         }
         next = if done.len() < BATCH { units.try_recv().ok() } else { None };
     }
+    let failed = |error: std::io::Error| Lost::because(error.to_string());
     let committed = failpoint::hit("catalog.before_commit")
-        .map_err(|error| error.to_string())
-        .and_then(|()| AnsiTransactionManager::commit_transaction(connection).map_err(|error| error.to_string()));
+        .map_err(failed)
+        .and_then(|()| AnsiTransactionManager::commit_transaction(connection).map_err(Lost::from));
     match committed {
-        Ok(()) => failpoint::hit("catalog.after_commit").map_err(|error| error.to_string()),
+        Ok(()) => failpoint::hit("catalog.after_commit").map_err(failed),
         Err(error) => {
             let _ = AnsiTransactionManager::rollback_transaction(connection);
             Err(error)

@@ -4,7 +4,8 @@ pub(super) mod dialect;
 #[path = "../queries/mod.rs"]
 pub(super) mod queries;
 
-use super::fault::{Fault, Outcome};
+use super::CONNECTION_WAIT;
+use super::fault::{Fault, Outcome, unavailable};
 use crate::error::{Error, Result};
 use diesel::connection::SimpleConnection as _;
 use diesel::r2d2::{ConnectionManager, Pool};
@@ -15,7 +16,8 @@ use std::time::Duration;
 /// The connection that the queries are written against.
 pub(super) type Conn = PgConnection;
 
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+/// The tables.
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
 /// Nodes that start together migrate one after the other, behind this advisory lock ("granary" in ASCII).
 const MIGRATION_LOCK: i64 = 0x0067_7261_6e61_7279;
@@ -46,6 +48,7 @@ impl Pg {
             .max_size(pool_size)
             .min_idle(Some(1))
             .test_on_check_out(false)
+            .connection_timeout(CONNECTION_WAIT)
             .max_lifetime(Some(Duration::from_secs(1800)))
             .build(ConnectionManager::new(url))
             .map_err(Error::internal)?;
@@ -56,7 +59,7 @@ impl Pg {
     pub(super) async fn read<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let pool = self.pool.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut connection = pool.get().map_err(Error::internal)?;
+            let mut connection = pool.get().map_err(unavailable)?;
             unit(&mut connection).map_err(Error::from)
         });
         done.await.map_err(Error::internal)?
@@ -66,7 +69,7 @@ impl Pg {
     pub(super) async fn write<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let pool = self.pool.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut pooled = pool.get().map_err(Error::internal)?;
+            let mut pooled = pool.get().map_err(unavailable)?;
             let connection: &mut PgConnection = &mut pooled;
             let mut attempt = 1;
             loop {
