@@ -5,6 +5,8 @@
 //! [`Catalog`]: one async method for one unit of work, each atomic. Nothing here
 //! decides who may do what.
 
+#[cfg(test)]
+mod contract;
 mod facade;
 mod fault;
 // The same text of queries, once for each database.

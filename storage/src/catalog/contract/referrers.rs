@@ -1,0 +1,80 @@
+//! Artifacts that are about another artifact.
+
+use super::*;
+
+on_each_database!(
+    referrers_are_listed_by_digest_in_pages,
+    referrers_are_filtered_by_their_type,
+    a_referrer_is_listed_where_it_lives_and_while_it_lives,
+);
+
+const SIGNATURE: &str = "application/vnd.example.signature";
+const SBOM: &str = "application/vnd.example.sbom";
+
+async fn list(catalog: &Catalog, repository: RepositoryId, subject: Digest, artifact_type: Option<&str>) -> Vec<Referrer> {
+    let all = catalog.referrers(repository, subject, artifact_type.map(str::to_owned), None, 100);
+    all.await.unwrap()
+}
+
+async fn referrers_are_listed_by_digest_in_pages(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    // The subject need not be there.
+    let subject = digest("subject");
+    let mut expected = Vec::new();
+    for number in 0..7 {
+        expected.push(push(catalog, manifest(api, &format!("signature {number}")).about(subject, SIGNATURE)).await);
+    }
+    push(catalog, manifest(api, "about another").about(digest("another"), SIGNATURE)).await;
+    expected.sort_by_key(ToString::to_string);
+
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = catalog.referrers(api, subject, None, after, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 3);
+        after = Some(last.digest);
+        seen.extend(page);
+    }
+    let digests: Vec<Digest> = seen.iter().map(|referrer| referrer.digest).collect();
+    assert_eq!(digests, expected);
+    for referrer in seen {
+        assert_eq!(referrer.artifact_type.as_deref(), Some(SIGNATURE));
+        assert_eq!(referrer.descriptor, format!(r#"{{"digest":"{}"}}"#, referrer.digest));
+    }
+}
+
+async fn referrers_are_filtered_by_their_type(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    let subject = push(catalog, manifest(api, "subject")).await;
+    let signature = push(catalog, manifest(api, "signature").about(subject, SIGNATURE)).await;
+    let sbom = push(catalog, manifest(api, "sbom").about(subject, SBOM)).await;
+    let mut untyped = manifest(api, "untyped").about(subject, "");
+    untyped.artifact_type = None;
+    push(catalog, untyped).await;
+
+    assert_eq!(list(catalog, api, subject, None).await.len(), 3);
+    let signatures = list(catalog, api, subject, Some(SIGNATURE)).await;
+    assert_eq!(signatures.iter().map(|found| found.digest).collect::<Vec<_>>(), [signature]);
+    let sboms = list(catalog, api, subject, Some(SBOM)).await;
+    assert_eq!(sboms.iter().map(|found| found.digest).collect::<Vec<_>>(), [sbom]);
+    assert_eq!(list(catalog, api, subject, Some("application/vnd.example")).await, []);
+    let behind = catalog.referrers(api, subject, Some(SBOM.into()), Some(sbom), 100).await.unwrap();
+    assert_eq!(behind, [], "filter and page together");
+}
+
+async fn a_referrer_is_listed_where_it_lives_and_while_it_lives(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (api, web) = (repository(catalog, "acme/api").await, repository(catalog, "acme/web").await);
+    let subject = push(catalog, manifest(api, "subject")).await;
+    let signature = push(catalog, manifest(api, "signature").about(subject, SIGNATURE)).await;
+    assert_eq!(list(catalog, web, subject, None).await, []);
+
+    catalog.delete_artifact(api, subject, somebody()).await.unwrap();
+    assert_eq!(list(catalog, api, subject, None).await.len(), 1, "it outlives its subject");
+    catalog.delete_artifact(api, signature, somebody()).await.unwrap();
+    assert_eq!(list(catalog, api, subject, None).await, []);
+    push(catalog, manifest(api, "signature").about(subject, SIGNATURE)).await;
+    assert_eq!(list(catalog, api, subject, None).await.len(), 1, "pushed again, listed again");
+}
