@@ -79,3 +79,7 @@ async fn sweep_blobs(stores: &Stores, keys: Vec<StorageKey>) -> Result<u64> {
     }
     Ok(orphans.len() as u64)
 }
+
+#[cfg(test)]
+#[path = "sweep_tests.rs"]
+mod tests;

@@ -1,17 +1,24 @@
-//! What the suites over a database share: the databases they run on. SQLite always;
-//! PostgreSQL too when `GRANARY_TEST_POSTGRES` names a server (`.ci/with-postgres` starts one).
+//! What the suites over a database share: the databases they run on, and a whole store over
+//! each of them. SQLite always; PostgreSQL too when `GRANARY_TEST_POSTGRES` names a server
+//! (`.ci/with-postgres` starts one).
 //!
 //! Each database belongs to one test alone and is gone with it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::catalog::{Catalog, Database};
+use crate::Stores;
+use crate::blob::{FsStore, StorageKey, Stored, UploadId};
+use crate::catalog::{Catalog, Database, RepositoryId, StorageFormat};
+use crate::limits::Limits;
 use diesel::connection::SimpleConnection as _;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
+use futures_util::TryStreamExt as _;
+use std::collections::HashSet;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// Connections of each pool: enough for readers to meet, few enough for many tests on one server.
@@ -140,6 +147,75 @@ impl Drop for OwnDatabase {
             let _ = connection.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
     }
+}
+
+/// A store in a folder under one of the databases, with a repository in it.
+pub(crate) struct TestStore {
+    /// The database.
+    pub(crate) database: TestDatabase,
+    /// Blobs, catalog and uploads.
+    pub(crate) stores: Stores,
+    /// The number of `acme/api`.
+    pub(crate) repository: RepositoryId,
+    folder: TempDir,
+}
+
+impl TestStore {
+    /// One over each database, with these limits.
+    pub(crate) async fn all(limits: &Limits) -> Vec<Self> {
+        let mut all = Vec::new();
+        for database in databases() {
+            let folder = tempfile::tempdir().unwrap();
+            let blobs = Arc::new(FsStore::open(folder.path()).unwrap());
+            let stores = Stores::new(blobs, database.catalog.clone(), limits.clone());
+            let repository = repository(&stores, "acme/api").await;
+            all.push(Self {
+                database,
+                stores,
+                repository,
+                folder,
+            });
+        }
+        all
+    }
+
+    /// The same store as another process has it: what is in memory is not shared.
+    pub(crate) fn another_process(&self) -> Stores {
+        let blobs = Arc::new(FsStore::open(self.folder.path()).unwrap());
+        Stores::new(blobs, self.database.open_again(), (*self.stores.limits).clone())
+    }
+
+    /// The file of an upload.
+    pub(crate) fn upload_path(&self, id: UploadId) -> PathBuf {
+        self.folder.path().join("uploads").join(id.to_string())
+    }
+
+    /// The file of a blob.
+    pub(crate) fn blob_path(&self, key: &StorageKey) -> PathBuf {
+        self.folder.path().join("blobs").join(key.as_str())
+    }
+
+    /// Every file of the store: of uploads and of blobs.
+    pub(crate) async fn files(&self) -> (HashSet<UploadId>, HashSet<StorageKey>) {
+        let batches: Vec<Vec<Stored>> = self.stores.blobs.list().await.unwrap().try_collect().await.unwrap();
+        let (mut uploads, mut blobs) = (HashSet::new(), HashSet::new());
+        for file in batches.into_iter().flatten() {
+            match file {
+                Stored::Upload { id, .. } => drop(uploads.insert(id)),
+                Stored::Blob { key, .. } => drop(blobs.insert(key)),
+            }
+        }
+        (uploads, blobs)
+    }
+}
+
+/// The number of a repository, made when it is missing.
+pub(crate) async fn repository(stores: &Stores, name: &str) -> RepositoryId {
+    let made = stores
+        .catalog
+        .ensure_repository(name.parse().unwrap(), StorageFormat::Oci, None, "alice".into())
+        .await;
+    made.unwrap().id
 }
 
 #[test]

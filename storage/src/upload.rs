@@ -187,10 +187,11 @@ impl Writing {
     /// an upload of one request is thrown away.
     pub async fn give_up(self) -> Result<()> {
         if self.session.is_none() {
-            self.writer.abort().await
-        } else {
-            self.writer.park().await.map(drop)
+            return self.writer.abort().await;
         }
+        // A writer that has failed cannot park, and need not: the next request cuts off what was not acknowledged.
+        let _ = self.writer.park().await;
+        Ok(())
     }
 
     /// Proves the digest, makes the bytes durable, and links the blob into the repository.
@@ -209,7 +210,8 @@ impl Writing {
         let blob = match writer.commit(expected).await {
             Ok(blob) => blob,
             Err(error) => {
-                if let Some(session) = session {
+                // A session that another request has taken over is that one's to close.
+                if let Some(session) = session.filter(|_| error.kind() != ErrorKind::Conflict) {
                     engine.catalog.delete_upload(session.id, repository, by).await?;
                 }
                 return Err(error);
@@ -236,3 +238,7 @@ impl Writing {
         Ok(size)
     }
 }
+
+#[cfg(test)]
+#[path = "upload_tests.rs"]
+mod tests;

@@ -38,6 +38,27 @@ fn a_caller_without_credentials_is_sent_to_the_token_endpoint() {
 }
 
 #[test]
+fn the_challenge_of_a_push_asks_for_pull_too_since_every_push_looks_before_it_sends() {
+    let server = TestServer::start();
+    let realm = format!("Bearer realm=\"http://{}/token\",service=\"granary\"", server.address());
+    let nobody = server.anonymous();
+    let session = "/v2/acme/app/blobs/uploads/00000000-0000-4000-8000-000000000000";
+    for (method, path) in [
+        ("POST", "/v2/acme/app/blobs/uploads/"),
+        ("PATCH", session),
+        ("PUT", &format!("{session}?digest={}", crate::support::sha256(b""))),
+        ("DELETE", session),
+        ("PUT", "/v2/acme/app/manifests/1.0"),
+    ] {
+        assert_eq!(
+            challenge(&nobody, method, path),
+            format!("{realm},scope=\"repository:acme/app:pull,push\""),
+            "{method} {path}"
+        );
+    }
+}
+
+#[test]
 fn the_challenge_of_a_mount_names_both_repositories() {
     let server = TestServer::start();
     let path = format!("/v2/acme/app/blobs/uploads/?mount={}&from=acme/base", crate::support::sha256(b""));

@@ -37,6 +37,18 @@ fn a_client_that_waits_for_leave_to_send_gets_it_when_it_may_send() {
 }
 
 #[test]
+fn a_client_that_waits_for_leave_to_send_is_refused_without_it() {
+    let server = TestServer::start();
+    let mut wire = Wire::connect(&server.anonymous());
+    wire.request(
+        "PUT /v2/acme/app/manifests/1.0",
+        &["Content-Length: 1000000", "Expect: 100-continue"],
+    );
+    wire.oci_answer().refused(401, "UNAUTHORIZED");
+    assert!(wire.interim.is_empty(), "it was told to go on: {:?}", wire.interim);
+}
+
+#[test]
 fn after_a_refusal_the_rest_of_the_body_is_not_taken_for_the_next_request() {
     let server = TestServer::start();
     let mut wire = Wire::connect(&server.anonymous());
@@ -93,6 +105,16 @@ fn a_manifest_that_breaks_off_is_not_stored_even_where_its_part_would_do() {
         assert_eq!(answer.status, 400, "{framing}: {answer}");
         assert_eq!(admin.tag_digest("acme/app", "1.0"), None, "{framing}");
     }
+}
+
+#[test]
+fn a_token_request_that_never_ends_is_given_up() {
+    let server = TestServer::with(&[("limits.body_idle", "1s")]);
+    let mut wire = Wire::connect(&server.anonymous());
+    wire.request("POST /token", &["Content-Length: 1000"]);
+    wire.send(b"grant_type=password&");
+    let answer = wire.answer();
+    assert!(matches!(answer.status, 400 | 408), "{answer}");
 }
 
 #[test]

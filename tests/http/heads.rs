@@ -41,3 +41,15 @@ fn head_has_the_headers_of_get_wherever_there_is_a_get() {
     let nobody = server.anonymous();
     assert_eq!(nobody.head("/v2/").fingerprint().1, nobody.get("/v2/").fingerprint().1);
 }
+
+#[test]
+fn probes_and_pages_answer_head_as_get() {
+    let server = TestServer::start();
+    let nobody = server.anonymous();
+    for path in ["/livez", "/readyz", "/metrics", "/nothing/here"] {
+        let (get, head) = (nobody.get(path), nobody.head(path));
+        assert_eq!(head.status, get.status, "{path}: {head}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert!(head.body.is_empty());
+    }
+}

@@ -106,6 +106,19 @@ fn a_client_that_speaks_tls_to_the_plain_port_gets_an_answer_it_can_show() {
 }
 
 #[test]
+fn what_strangers_send_is_no_error_of_the_server() {
+    // Whoever reads the log for errors must find those that somebody has to mend.
+    let server = TestServer::start();
+    for bytes in [&b"nonsense\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"] {
+        let mut wire = Wire::connect(&server.anonymous());
+        wire.send(bytes).end_sending();
+        wire.rest();
+    }
+    server.stop();
+    assert!(!server.log().contains("\"level\":\"ERROR\""), "{}", server.log());
+}
+
+#[test]
 fn headers_without_end_are_cut_off() {
     let server = TestServer::start();
     let long_value = format!("GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(2_000_000));

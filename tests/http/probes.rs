@@ -11,6 +11,24 @@ fn a_running_server_is_alive_and_ready_for_whoever_asks() {
 }
 
 #[test]
+fn a_server_whose_database_is_away_is_alive_but_not_ready() {
+    // Only a database of its own can be taken away.
+    let server = TestServer::start();
+    let Some(database) = server.database() else {
+        println!("skipped: no PostgreSQL named by GRANARY_TEST_POSTGRES");
+        return;
+    };
+    server.expects_errors();
+    server.anonymous().get("/readyz").expect(200);
+    database.forbid();
+    let nobody = server.anonymous();
+    crate::support::wait_for("the server to notice", || (nobody.get("/readyz").status == 503).then_some(()));
+    nobody.get("/livez").expect(200);
+    database.allow();
+    crate::support::wait_for("the server to recover", || (nobody.get("/readyz").status == 200).then_some(()));
+}
+
+#[test]
 fn metrics_count_requests_by_method_and_status_and_nothing_that_clients_make_up() {
     let server = TestServer::start();
     let admin = server.admin();
@@ -58,5 +76,16 @@ fn what_is_nobodys_is_not_found() {
         let answer = by_hand(&admin, method, path, &["Content-Length: 0"]);
         assert_eq!(answer.status, 404, "{method} {path}: {answer}");
         assert!(!answer.text().contains("root:"), "{answer}");
+    }
+}
+
+#[test]
+fn a_method_that_a_fixed_path_does_not_know_is_refused() {
+    let server = TestServer::start();
+    let nobody = server.anonymous();
+    for (method, path) in [("POST", "/livez"), ("DELETE", "/metrics"), ("PUT", "/token"), ("DELETE", "/token")] {
+        let answer = by_hand(&nobody, method, path, &["Content-Length: 0"]);
+        assert_eq!(answer.status, 405, "{method} {path}: {answer}");
+        assert!(answer.header("allow").contains("GET"), "{answer}");
     }
 }

@@ -138,3 +138,20 @@ fn pushes_and_removals_of_one_image_leave_it_whole_or_gone() {
     admin.push_image("acme/app", "1.0", &image);
     assert_eq!(admin.get("/v2/acme/app/manifests/1.0").expect(200).body, image.manifest.bytes);
 }
+
+#[test]
+fn a_crowd_that_finishes_one_session_commits_it_once() {
+    let (server, admin) = scene();
+    let blob = bytes(3, 400_000);
+    let digest = sha256(&blob);
+    let session = admin.open_session("acme/app");
+    session.append(&blob).expect(202);
+
+    let statuses = crowd(|_| session.finish(b"", &digest).status);
+
+    let created = statuses.iter().filter(|status| **status == 201).count();
+    assert!(created >= 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 201 | 404 | 409)), "{statuses:?}");
+    assert_eq!(admin.get(&format!("/v2/acme/app/blobs/{digest}")).expect(200).body, blob);
+    assert_eq!(server.blob_files(&digest).len(), 1);
+}

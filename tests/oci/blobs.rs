@@ -224,3 +224,12 @@ fn a_blob_is_unknown_where_the_repository_is() {
     assert_eq!(answer.status, 404, "{answer}");
     assert_eq!(server.admin().head(&path).status, 404);
 }
+
+#[test]
+fn what_a_browser_would_run_is_not_served_as_such() {
+    let (_server, admin, _, _) = with_blob();
+    let digest = admin.push_blob("acme/app", b"<script>alert(1)</script>");
+    let answer = admin.get(&format!("/v2/acme/app/blobs/{digest}")).expect(200);
+    assert_eq!(answer.header("content-type"), "application/octet-stream");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{answer}");
+}

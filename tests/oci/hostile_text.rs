@@ -26,6 +26,48 @@ const NASTY: [&str; 9] = [
 ];
 
 #[test]
+fn markers_and_filters_may_be_any_text() {
+    let (_server, admin) = scene();
+    let digest = sha256(b"{}");
+    for text in NASTY {
+        admin.get(&format!("/v2/acme/app/tags/list?last={text}")).expect(200);
+        admin.get(&format!("/v2/_catalog?last={text}")).expect(200);
+        let answer = admin
+            .get(&format!("/v2/acme/app/referrers/{digest}?artifactType={text}"))
+            .expect(200);
+        assert_eq!(answer.json()["manifests"], json!([]));
+        assert!(answer.find("x-injected").is_none(), "{answer}");
+        // Here the marker is a digest, or none.
+        let answer = admin.get(&format!("/v2/acme/app/referrers/{digest}?last={text}"));
+        assert_eq!(answer.status, 400, "{answer}");
+    }
+    admin
+        .get(&format!("/v2/acme/app/tags/list?last={}", "z".repeat(30_000)))
+        .expect(200);
+}
+
+#[test]
+fn a_name_or_a_password_may_be_any_text_and_is_wrong() {
+    let (server, _) = scene();
+    let nobody = server.anonymous();
+    for text in ["\0", "admin\0", "\u{1f980}", "admin'--", "\r\nX: y", "%00", "\u{202e}nimda"] {
+        nobody.basic(text, "password").get("/v2/").refused(401, "UNAUTHORIZED");
+        nobody.basic("admin", text).get("/v2/").refused(401, "UNAUTHORIZED");
+        let answer = nobody.basic(text, "password").ask_token("service=granary");
+        answer.refused(401, "UNAUTHORIZED");
+    }
+    for text in NASTY {
+        for form in [
+            format!("grant_type=password&username={text}&password=x"),
+            format!("grant_type=password&username=admin&password={text}"),
+            format!("grant_type=refresh_token&refresh_token={text}"),
+        ] {
+            nobody.call("POST", "/token").body(form.as_bytes()).refused(401, "UNAUTHORIZED");
+        }
+    }
+}
+
+#[test]
 fn scopes_and_services_may_be_any_text() {
     let (_server, admin) = scene();
     for text in NASTY {
@@ -33,6 +75,41 @@ fn scopes_and_services_may_be_any_text() {
         admin.ask_token(&format!("scope={text}")).expect(200);
         admin.ask_token(&format!("account={text}&client_id={text}")).expect(200);
         admin.ask_token(&format!("service={text}")).refused(400, "UNSUPPORTED");
+    }
+}
+
+#[test]
+fn the_fields_of_a_manifest_may_be_any_text() {
+    let (_server, admin) = scene();
+    let empty = descriptor("application/vnd.oci.empty.v1+json", b"{}");
+    let subject = Manifest::index(&[]);
+    for text in [
+        "a\0b",
+        "\u{1f980}",
+        "\u{202e}",
+        "'; DROP TABLE artifact; --",
+        "\u{ffff}",
+        "line\r\nline",
+        "\u{1b}[31m",
+    ] {
+        let mut config = empty.clone();
+        config["mediaType"] = json!(text);
+        for body in [
+            json!({"schemaVersion": 2, "artifactType": text, "config": empty, "layers": [], "subject": subject.descriptor()}),
+            json!({"schemaVersion": 2, "config": config, "layers": [], "subject": subject.descriptor()}),
+            json!({"schemaVersion": 2, "config": empty, "layers": [], "annotations": {text: text}, "subject": subject.descriptor()}),
+        ] {
+            let manifest = Manifest::new(OCI_IMAGE, body);
+            let put = admin.put_manifest("acme/app", "text", &manifest);
+            assert!(matches!(put.status, 201 | 400), "{text:?}: {put}");
+            if put.status == 201 {
+                assert_eq!(admin.get("/v2/acme/app/manifests/text").expect(200).body, manifest.bytes);
+            }
+            admin
+                .get(&format!("/v2/acme/app/referrers/{}", subject.digest()))
+                .expect(200)
+                .json();
+        }
     }
 }
 

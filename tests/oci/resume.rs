@@ -310,3 +310,24 @@ fn an_upload_that_is_cancelled_while_it_is_written_leaves_nothing() {
     assert!(server.files("uploads").is_empty());
     assert!(server.blob_files(&sha256(&blob)).is_empty());
 }
+
+#[test]
+fn a_put_that_is_sent_again_because_its_answer_was_lost_does_not_lose_the_blob() {
+    let server = TestServer::start();
+    let admin = server.admin();
+    let blob = bytes(15, 700_000);
+    let digest = sha256(&blob);
+    let session = admin.open_session("acme/app");
+    session.append(&blob).expect(202);
+    // The client hangs up right after the request, and asks again at once.
+    for _ in 0..3 {
+        let mut wire = Wire::connect(&admin);
+        wire.request(&format!("PUT {}", session.finish_path(&digest)), &["Content-Length: 0"]);
+        drop(wire);
+    }
+
+    let again = session.finish(b"", &digest);
+
+    assert!(matches!(again.status, 201 | 404 | 409), "{again}");
+    assert_eq!(admin.get(&format!("/v2/acme/app/blobs/{digest}")).expect(200).body, blob);
+}

@@ -27,6 +27,18 @@ fn a_blob_over_the_limit_is_refused_in_every_way_of_sending_it_and_leaves_nothin
 }
 
 #[test]
+fn a_body_that_is_announced_as_too_large_is_refused_before_it_is_sent() {
+    let server = TestServer::with(&[("limits.blob_bytes", "1MiB"), ("limits.body_idle", "2s")]);
+    let admin = server.admin();
+    let mut wire = Wire::connect(&admin);
+    wire.request(
+        &format!("POST /v2/acme/app/blobs/uploads/?digest={}", sha256(b"huge")),
+        &["Content-Length: 1099511627776"],
+    );
+    wire.oci_answer().refused(413, "SIZE_INVALID");
+}
+
+#[test]
 fn a_caller_with_too_many_open_uploads_waits_while_others_go_on() {
     let server = TestServer::with(&[("limits.uploads_per_principal", "3")]);
     server.project("acme");

@@ -164,6 +164,12 @@ fn a_file_that_is_not_there_or_not_toml_is_a_mistake_of_usage() {
 }
 
 #[test]
+fn a_log_level_that_cannot_be_read_is_a_mistake_of_usage() {
+    let ran = look(&["config", "check"], &[("GRANARY_LOG__LEVEL", "granary=loud")]).expect(2);
+    assert!(ran.stderr.contains("log.level"), "{ran:?}");
+}
+
+#[test]
 fn a_command_line_that_is_not_understood_is_a_mistake_of_usage() {
     for arguments in [
         &["nonsense"][..],

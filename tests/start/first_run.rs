@@ -183,6 +183,16 @@ fn nothing_listens_beyond_the_loopback_unless_told_to() {
 }
 
 #[test]
+fn the_data_folder_may_lie_deep() {
+    // Deeper than the address of a Unix socket is long.
+    let deep = format!("{}/data", "a-folder-with-a-long-name/".repeat(5));
+    let server = TestServer::in_folder(&deep);
+    server.admin().get("/v2/").expect(200);
+    server.project("acme");
+    assert_eq!(server.cli(&["project", "list"]).expect(0).stdout, "NAME  PUBLIC\nacme  no\n");
+}
+
+#[test]
 fn a_data_folder_that_cannot_be_is_refused_with_a_sentence() {
     let file = tempfile::NamedTempFile::new().unwrap();
     for path in [file.path().to_path_buf(), file.path().join("below")] {

@@ -94,6 +94,14 @@ fn what_was_acknowledged_survives_a_kill_right_after_the_answer() {
 }
 
 #[test]
+fn a_server_that_is_told_to_stop_right_after_its_greeting_stops_in_order() {
+    let server = TestServer::start();
+    for _ in 0..3 {
+        server.restart();
+    }
+}
+
+#[test]
 fn an_interrupt_from_the_terminal_stops_it_as_well() {
     let server = TestServer::start();
     server.admin().get("/v2/").expect(200);

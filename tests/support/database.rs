@@ -35,6 +35,21 @@ impl TestDatabase {
         format!("{server}/{}", self.name)
     }
 
+    /// Ends its connections and lets no new ones in, as when its machine is away.
+    pub(crate) fn forbid(&self) {
+        psql(&self.maintenance, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        );
+        psql(&self.maintenance, &end);
+    }
+
+    /// Lets connections in again.
+    pub(crate) fn allow(&self) {
+        psql(&self.maintenance, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+    }
+
     /// What a query says.
     pub(crate) fn query(&self, sql: &str) -> String {
         psql(&self.url(), sql)

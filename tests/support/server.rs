@@ -55,6 +55,11 @@ impl TestServer {
         Self::with_environment(environment)
     }
 
+    /// A server whose data folder lies so far below its temporary folder.
+    pub(crate) fn in_folder(below: &str) -> Self {
+        Self::made(vec![("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned())], below)
+    }
+
     /// A server whose environment is this, and the database's URL where there is one.
     pub(crate) fn with_environment(environment: Vec<(String, String)>) -> Self {
         Self::made(environment, "data")
@@ -126,6 +131,11 @@ impl TestServer {
     /// The address.
     pub(crate) fn address(&self) -> SocketAddr {
         *self.address.lock().unwrap()
+    }
+
+    /// The PostgreSQL database, where there is one.
+    pub(crate) fn database(&self) -> Option<&TestDatabase> {
+        self.database.as_ref()
     }
 
     /// The process.

@@ -2,7 +2,7 @@
 //! repositories, names or access: it turns a stream into a [`VerifiedBlob`] and
 //! gives the bytes of a [`StorageKey`] back.
 //!
-//! Every store passes the one suite in `contract.rs`.
+//! Every store passes the one suite in `contract`.
 
 #[cfg(test)]
 mod contract;

@@ -2,13 +2,13 @@
 
 use super::blocking;
 use crate::blob::{Listing, StorageKey, Stored};
-use crate::clock::{Millis, millis};
+use crate::clock::millis;
 use crate::digest::Algorithm;
 use crate::error::Result;
 use futures_util::stream;
 use std::collections::VecDeque;
 use std::fs::{DirEntry, ReadDir};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 /// Files of one batch.
@@ -66,12 +66,16 @@ fn take(mut entries: ReadDir, prefix: Option<&str>) -> Result<(Vec<Stored>, Opti
 fn stored(entry: &DirEntry, prefix: Option<&str>) -> Result<Option<Stored>> {
     let name = entry.file_name();
     let Some(name) = name.to_str() else { return Ok(None) };
-    let modified = match modified(&entry.path()) {
-        Ok(modified) => modified,
+    let found = match entry.metadata() {
+        Ok(found) => found,
         // Committed or removed since the folder was read.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    if !found.is_file() {
+        return Ok(None);
+    }
+    let modified = millis(found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default());
     Ok(match prefix {
         None => name.parse().ok().map(|id| Stored::Upload { id, modified }),
         Some(prefix) => format!("{prefix}/{name}")
@@ -79,9 +83,4 @@ fn stored(entry: &DirEntry, prefix: Option<&str>) -> Result<Option<Stored>> {
             .ok()
             .map(|key| Stored::Blob { key, modified }),
     })
-}
-
-fn modified(path: &Path) -> std::io::Result<Millis> {
-    let since = std::fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(millis(since))
 }

@@ -15,7 +15,7 @@ mod writer;
 
 use super::{BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
 use crate::digest::Algorithm;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
 use sink::{Parked, Sink};
@@ -24,12 +24,16 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Commits that flush at once. Measured: at 16 KiB a blob, 64 of them gain at most 30 % over 8 for six times the latency.
 const COMMITS: usize = 16;
 /// Hasher states kept for uploads between two requests. A lost one costs reading the upload back, nothing else.
 const PARKED: usize = 10_000;
+/// How often an upload whose file another writer holds is tried, and the wait between two tries.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// A blob store in a folder.
 #[derive(Clone)]
@@ -120,9 +124,19 @@ impl BlobStore for FsStore {
     async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
         let store = self.0.clone();
         let sink = blocking(move || {
-            store.fence(upload);
-            let parked = store.parked.remove(&upload).map(|(_, parked)| parked);
-            Sink::reopen(store.upload_path(upload), algorithm, offset, parked)
+            let mut tries = 1;
+            loop {
+                store.fence(upload);
+                let parked = store.parked.remove(&upload).map(|(_, parked)| parked);
+                match Sink::reopen(store.upload_path(upload), algorithm, offset, parked) {
+                    // A writer of this process that is just opening or closing the file can be stopped, or is gone, in a moment.
+                    Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
+                        tries += 1;
+                        std::thread::sleep(PAUSE);
+                    }
+                    ended => return ended,
+                }
+            }
         });
         Ok(Box::new(writer::Writer::new(self.0.clone(), upload, sink.await?)))
     }

@@ -5,26 +5,29 @@ use crate::blob::{StorageKey, UploadId, VerifiedBlob};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
-use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{FlockOperation, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock, futimens, renameat_with};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Bytes read at a time when an upload has to be hashed again.
 const REHASH: usize = 256 * 1024;
 
-/// A hash in the middle of an upload. A hint: it counts only while file and offset agree with it.
+/// A hash in the middle of an upload. A hint: it counts only while the file is as it was left.
 #[derive(Clone)]
 pub(super) struct Parked {
     hasher: Hasher,
     offset: u64,
+    /// When the file was last written, which another process may do. None while there is no file.
+    modified: Option<SystemTime>,
 }
 
 /// An upload's file and hash.
 pub(super) struct Sink {
     path: PathBuf,
-    /// Opened with the first byte.
+    /// Opened with the first byte. While it is here, the file at `path` is this sink's and no other's.
     file: Option<File>,
     hasher: Hasher,
     /// Bytes that the file and the hash hold.
@@ -55,18 +58,23 @@ impl Sink {
     pub(super) fn reopen(path: PathBuf, algorithm: Algorithm, offset: u64, parked: Option<Parked>) -> Result<Self> {
         let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::not_found(What::Upload, "the upload's bytes are gone; start again"));
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
             Err(error) => return Err(error.into()),
         };
         exclusive(&file)?;
-        let length = file.metadata()?.len();
+        // Between the two, the writer that had it may have made a blob of it.
+        if !is_at(&file, &path)? {
+            return Err(gone());
+        }
+        let found = file.metadata()?;
+        let (length, modified) = (found.len(), found.modified()?);
         let written = offset.min(length);
         if length > written {
             file.set_len(written)?;
         }
-        let usable = parked.filter(|parked| parked.offset == written && parked.hasher.algorithm() == algorithm && length == written);
+        let usable = parked.filter(|parked| {
+            (parked.hasher.algorithm(), parked.offset, parked.modified) == (algorithm, written, Some(modified)) && length == written
+        });
         let hasher = match usable {
             Some(parked) => parked.hasher,
             None => hash_file(&mut file, algorithm, written)?,
@@ -97,10 +105,11 @@ impl Sink {
     /// The state to keep until the next request. Closes the file.
     pub(super) fn park(&mut self) -> Result<Parked> {
         self.alive()?;
-        self.file = None;
+        let modified = self.file.take().and_then(|file| file.metadata().ok()?.modified().ok());
         Ok(Parked {
             hasher: self.hasher.clone(),
             offset: self.written,
+            modified,
         })
     }
 
@@ -115,17 +124,26 @@ impl Sink {
         self.dead = Some(Dead::TakenOver);
     }
 
+    /// Throws the upload away. What a newer writer has made of it stays: it is not this sink's.
+    pub(super) fn scrap(&mut self) -> io::Result<()> {
+        self.dead.get_or_insert(Dead::Broken);
+        match self.file.take() {
+            Some(file) if is_at(&file, &self.path)? => super::remove(&self.path),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes in the last bytes, proves the digest and makes the file durable under its key.
     /// Whatever fails, the upload's file is gone afterwards.
     pub(super) fn commit(&mut self, rest: &[u8], expected: &Digest, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
         self.alive()?;
         let done = self.try_commit(rest, expected, upload, blobs);
+        if done.is_err() {
+            // Should that fail too, the sweep takes what is left.
+            let _ = self.scrap();
+        }
         self.file = None;
         self.dead = Some(Dead::Broken);
-        if done.is_err() {
-            // Not there when nothing was written or the rename was the last thing that worked; the sweep takes what is left.
-            let _ = super::remove(&self.path);
-        }
         done
     }
 
@@ -152,17 +170,24 @@ impl Sink {
         compare(actual, expected)?;
         failpoint::hit("blob.compared")?;
         // (3) Flush the bytes. A failure means that they are lost: never try again on the same file.
+        let from = self.path.clone();
         let file = self.open()?;
         file.sync_data()?;
         let length = file.metadata()?.len();
         if length != written {
             return Err(Error::internal(format!("an upload of {written} bytes has a file of {length}")));
         }
+        renew(file)?;
         failpoint::hit("blob.synced")?;
+        if !is_at(file, &from)? {
+            return Err(taken_over());
+        }
         // (4) Give the file a key of its own.
         let key = StorageKey::new(expected, &upload);
         let path = blobs.join(key.as_str());
-        renameat_with(rustix::fs::CWD, &self.path, rustix::fs::CWD, &path, RenameFlags::NOREPLACE).map_err(io::Error::from)?;
+        renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &path, RenameFlags::NOREPLACE).map_err(io::Error::from)?;
+        // There is nothing of ours at the old path any more.
+        self.file = None;
         let folder_synced = failpoint::hit("blob.renamed")
             // (5) Flush the folder.
             .and_then(|()| path.parent().map_or(Ok(()), sync_folder))
@@ -178,14 +203,21 @@ impl Sink {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new()
-                    .create(true)
-                    .truncate(true)
+                // Not one that is there: it would be that of a newer writer, in another process.
+                let made = OpenOptions::new()
+                    .create_new(true)
                     .read(true)
                     .write(true)
                     .mode(0o600)
-                    .open(&self.path)?;
+                    .open(&self.path);
+                let file = made.map_err(|error| match error.kind() {
+                    io::ErrorKind::AlreadyExists => taken_over(),
+                    _ => error.into(),
+                })?;
                 exclusive(&file)?;
+                if !is_at(&file, &self.path)? {
+                    return Err(taken_over());
+                }
                 file
             }
         };
@@ -205,6 +237,10 @@ fn taken_over() -> Error {
     Error::new(ErrorKind::Conflict, What::Upload, "another request has taken this upload over")
 }
 
+fn gone() -> Error {
+    Error::not_found(What::Upload, "the upload's bytes are gone; start again")
+}
+
 /// Keeps a writer of another process out: two writers on one file would let bytes in that nobody hashed.
 fn exclusive(file: &File) -> Result<()> {
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
@@ -215,6 +251,27 @@ fn exclusive(file: &File) -> Result<()> {
         ),
         other => io::Error::from(other).into(),
     })
+}
+
+/// Whether what lies at `path` is this file, and not gone or another one.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (own, found) = match (file.metadata()?, std::fs::metadata(path)) {
+        (own, Ok(found)) => (own, found),
+        (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        (_, Err(error)) => return Err(error),
+    };
+    Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
+}
+
+/// Makes a file as young as its commit, however long its bytes have waited: until a row names it,
+/// its age is all that keeps the sweep from it.
+fn renew(file: &File) -> io::Result<()> {
+    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps {
+        last_access: at(UTIME_OMIT),
+        last_modification: at(UTIME_NOW),
+    };
+    Ok(futimens(file, &times)?)
 }
 
 fn compare(actual: Digest, expected: &Digest) -> Result<()> {

@@ -56,6 +56,12 @@ impl Writer {
         }
         Ok(())
     }
+
+    /// Throws the upload away, unless a newer writer has it.
+    async fn scrap(&self) -> Result<()> {
+        let sink = self.sink.clone();
+        blocking(move || Ok(lock(&sink).scrap()?)).await
+    }
 }
 
 #[async_trait]
@@ -97,7 +103,11 @@ impl BlobWriter for Writer {
     }
 
     async fn commit(mut self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob> {
-        self.settle().await?;
+        if let Err(error) = self.settle().await {
+            // Should that fail too, the sweep takes what is left.
+            let _ = self.scrap().await;
+            return Err(error);
+        }
         let _permit = self.store.commits.acquire().await.map_err(Error::internal)?;
         let (store, upload, sink, expected) = (self.store.clone(), self.upload, self.sink.clone(), *expected);
         let rest = std::mem::take(&mut self.buffer);
@@ -112,12 +122,6 @@ impl BlobWriter for Writer {
     async fn abort(mut self: Box<Self>) -> Result<()> {
         // Whatever the running piece comes to, the file goes.
         let _ = self.settle().await;
-        let (store, upload, sink) = (self.store.clone(), self.upload, self.sink.clone());
-        blocking(move || {
-            lock(&sink).fence();
-            store.parked.remove(&upload);
-            Ok(super::remove(&store.upload_path(upload))?)
-        })
-        .await
+        self.scrap().await
     }
 }
