@@ -222,7 +222,7 @@ fn log(format: &'static str, head: &Head<'_>, error: &Error) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     let (method, path) = (head.method.as_str(), head.path);
     match error.kind() {
-        ErrorKind::Internal | ErrorKind::StorageFull | ErrorKind::Unavailable => {
+        ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::StorageFull | ErrorKind::Unavailable => {
             tracing::error!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
         }
         _ => tracing::debug!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}"),

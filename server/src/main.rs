@@ -13,14 +13,12 @@ mod config;
 mod first_run;
 mod http;
 mod logs;
+mod memory;
 mod metrics;
 mod workers;
 
 use clap::Parser as _;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     commands::run(cli::Cli::parse())

@@ -43,6 +43,8 @@ pub enum ErrorKind {
     StorageFull,
     /// Not now: starting, draining, or a dependency is away.
     Unavailable,
+    /// Bytes that do not read back as they were stored.
+    Corrupt,
     /// A fault of ours. The client learns nothing but that.
     Internal,
 }

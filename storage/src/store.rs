@@ -1,9 +1,12 @@
 //! The store as the formats see it: bytes, catalog, uploads and limits in one hand.
 
-use crate::blob::BlobStore;
+use crate::blob::{Blob, BlobStore, ByteStream};
 use crate::catalog::Catalog;
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::upload::Uploads;
+use futures_util::StreamExt as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Everything that outlives a request. Cheap to clone.
@@ -30,5 +33,37 @@ impl Stores {
             uploads,
             limits,
         }
+    }
+
+    /// The bytes `range` of a blob. One that turns out to be damaged is set aside before anybody hears of it.
+    ///
+    /// # Errors
+    /// As [`BlobStore::read`].
+    pub async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        let stream = match self.blobs.read(blob, range).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.set_aside(blob, error).await),
+        };
+        let (stores, blob) = (self.clone(), blob.clone());
+        Ok(Box::pin(stream.then(move |item| {
+            let (stores, blob) = (stores.clone(), blob.clone());
+            async move {
+                match item {
+                    Ok(bytes) => Ok(bytes),
+                    Err(error) => Err(stores.set_aside(&blob, error).await),
+                }
+            }
+        })))
+    }
+
+    async fn set_aside(&self, blob: &Blob, error: Error) -> Error {
+        if error.kind() == ErrorKind::Corrupt {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(digest = %blob.digest, key = %blob.key, cause, "a blob is damaged and is set aside until it is pushed again");
+            if let Err(error) = self.catalog.quarantine_blob(blob.clone()).await {
+                tracing::error!(digest = %blob.digest, %error, "a damaged blob could not be set aside");
+            }
+        }
+        error
     }
 }

@@ -217,7 +217,7 @@ impl Writing {
                 return Err(error);
             }
         };
-        let (size, key) = (blob.size(), blob.key().clone());
+        let (size, key) = (blob.blob().size, blob.blob().key.clone());
         let new = NewBlob {
             repository,
             blob,

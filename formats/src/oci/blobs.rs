@@ -7,7 +7,7 @@ use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use granary_storage::blob::ByteStream;
+use granary_storage::blob::{Blob, ByteStream};
 use granary_storage::catalog::{BlobView, Deleted, RepositoryId};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What, clock};
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG};
@@ -29,9 +29,9 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(unknown());
     };
     let repository = granted.repository().ok_or_else(unknown)?.id;
-    let blob = stores.catalog.blob(repository, *digest).await?.ok_or_else(unknown)?;
+    let BlobView { blob, lease_until } = stores.catalog.blob(repository, *digest).await?.ok_or_else(unknown)?;
     if *head {
-        keep(stores, repository, &blob).await?;
+        keep(stores, repository, blob.digest, lease_until).await?;
     }
     let reply = |status| {
         Reply::new(status)
@@ -47,12 +47,12 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     match parts(conditions, &blob, stores.limits.ranges_per_request) {
         _ if *head => Ok(whole(reply(StatusCode::OK)).with(ReplyBody::Omitted { len: blob.size })),
         Wanted::Whole => {
-            let stream = stores.blobs.read(&blob.key, 0..blob.size).await?;
+            let stream = stores.read(&blob, 0..blob.size).await?;
             Ok(whole(reply(StatusCode::OK)).with(ReplyBody::Stream { len: blob.size, stream }))
         }
         Wanted::One(range) => {
             let len = range.end - range.start;
-            let stream = stores.blobs.read(&blob.key, range.clone()).await?;
+            let stream = stores.read(&blob, range.clone()).await?;
             let reply = whole(reply(StatusCode::PARTIAL_CONTENT)).header(CONTENT_RANGE, content_range(&range, blob.size));
             Ok(reply.with(ReplyBody::Stream { len, stream }))
         }
@@ -78,7 +78,7 @@ pub(super) fn not_modified(conditions: &ReadConditions, digest: &Digest) -> bool
 }
 
 /// The parts to send: none but the whole when `If-Range` names other content.
-fn parts(conditions: &ReadConditions, blob: &BlobView, most: usize) -> Wanted {
+fn parts(conditions: &ReadConditions, blob: &Blob, most: usize) -> Wanted {
     let same = |tag: &String| tag.trim().trim_matches('"').parse().is_ok_and(|held: Digest| held == blob.digest);
     match &conditions.range {
         Some(range) if conditions.if_range.as_ref().is_none_or(same) => wanted(range, blob.size, most),
@@ -91,7 +91,7 @@ fn content_range(range: &Range<u64>, size: u64) -> String {
 }
 
 /// Several parts as one body (RFC 9110 §14.6). Each part is opened when its turn comes.
-fn multipart(stores: &Stores, blob: &BlobView, ranges: Vec<Range<u64>>, boundary: &str) -> (u64, ByteStream) {
+fn multipart(stores: &Stores, blob: &Blob, ranges: Vec<Range<u64>>, boundary: &str) -> (u64, ByteStream) {
     let size = blob.size;
     let heading = |range: &Range<u64>| {
         let content_range = content_range(range, size);
@@ -106,10 +106,10 @@ fn multipart(stores: &Stores, blob: &BlobView, ranges: Vec<Range<u64>>, boundary
         .map(|(heading, range)| heading.len() as u64 + range.end - range.start)
         .sum::<u64>()
         + end.len() as u64;
-    let (blobs, key) = (stores.blobs.clone(), blob.key.clone());
+    let (stores, blob) = (stores.clone(), blob.clone());
     let body = stream::iter(parts).flat_map(move |(heading, range)| {
-        let (blobs, key) = (blobs.clone(), key.clone());
-        let content = stream::once(async move { blobs.read(&key, range).await }).flat_map(|opened| match opened {
+        let (stores, blob) = (stores.clone(), blob.clone());
+        let content = stream::once(async move { stores.read(&blob, range).await }).flat_map(|opened| match opened {
             Ok(content) => content,
             Err(error) => Box::pin(stream::iter([Err(error)])),
         });
@@ -120,10 +120,10 @@ fn multipart(stores: &Stores, blob: &BlobView, ranges: Vec<Range<u64>>, boundary
 
 /// A client skips an upload on the strength of this answer, so the blob must outlast the push:
 /// the lease is renewed, but only when half of it is gone, so that reads stay reads.
-async fn keep(stores: &Stores, repository: RepositoryId, blob: &BlobView) -> Result<()> {
+async fn keep(stores: &Stores, repository: RepositoryId, digest: Digest, lease_until: clock::Millis) -> Result<()> {
     let (now, lease) = (clock::now(), clock::millis(stores.limits.blob_lease));
-    if blob.lease_until - now < lease / 2 {
-        stores.catalog.touch_blob(repository, blob.digest, now + lease).await?;
+    if lease_until - now < lease / 2 {
+        stores.catalog.touch_blob(repository, digest, now + lease).await?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(super) fn code(kind: ErrorKind, what: What) -> (StatusCode, &'static str) {
         (K::Timeout, _) => (StatusCode::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
         (K::StorageFull, _) => (StatusCode::INSUFFICIENT_STORAGE, "STORAGE_FULL"),
         (K::Unavailable, _) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-        (K::Internal, _) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
+        (K::Internal | K::Corrupt, _) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
     }
 }
 

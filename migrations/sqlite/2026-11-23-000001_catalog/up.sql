@@ -21,6 +21,8 @@ CREATE TABLE blob (
     digest TEXT PRIMARY KEY NOT NULL,
     size BIGINT NOT NULL,
     storage_key TEXT NOT NULL,
+    -- CRC-32 of each piece of 256 KiB, four bytes each, little end first.
+    checksums BLOB NOT NULL,
     state TEXT NOT NULL,
     last_touch BIGINT NOT NULL,
     sha1 TEXT,

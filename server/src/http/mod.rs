@@ -19,6 +19,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tracing::Instrument as _;
 
+/// Threads for file and database work, at most, of each worker: enough that flushes of slow disks do not hold up reads,
+/// few enough that their stacks and allocator heaps stay small.
+const BLOCKING_THREADS: usize = 64;
+
 /// How the server runs.
 pub(crate) struct Options {
     /// Worker threads.
@@ -48,6 +52,7 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
             .default_service(web::to(format_or_nothing))
     })
     .workers(workers)
+    .worker_max_blocking_threads(BLOCKING_THREADS)
     .max_connections(options.connections.div_ceil(workers))
     .client_request_timeout(options.header_timeout)
     .shutdown_timeout(options.drain_timeout.as_secs())

@@ -1,6 +1,7 @@
 //! Blobs in memory, for tests: the same contract, and nothing survives the process.
 
-use super::{BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored, UploadId, VerifiedBlob};
+use super::checksum::Checksums;
+use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored, UploadId, VerifiedBlob, corrupt};
 use crate::clock::{self, Millis};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind, Result, What};
@@ -84,14 +85,14 @@ impl BlobStore for MemoryStore {
         Ok(())
     }
 
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
-        let held = self.content().blobs.get(key).map(|(bytes, _)| bytes.clone());
-        let bytes = held.ok_or_else(|| Error::internal(format!("no blob {key}")))?;
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        let held = self.content().blobs.get(&blob.key).map(|(bytes, _)| bytes.clone());
+        let bytes = held.ok_or_else(|| corrupt(blob, "its bytes are missing"))?;
         let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
         let part = bounds
             .filter(|(start, end)| start <= end && *end <= bytes.len())
             .map(|(start, end)| bytes.slice(start..end));
-        let part = part.ok_or_else(|| Error::internal("a blob is shorter than its size in the catalog"))?;
+        let part = part.ok_or_else(|| corrupt(blob, "its bytes are fewer"))?;
         Ok(Box::pin(stream::iter([Ok(part)])))
     }
 
@@ -153,9 +154,14 @@ impl BlobWriter for MemoryWriter {
             return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
         }
         let key = StorageKey::new(expected, &self.upload);
-        let size = bytes.len() as u64;
-        content.blobs.insert(key.clone(), (bytes, clock::now()));
-        Ok(VerifiedBlob::new(*expected, size, key))
+        let blob = Blob {
+            digest: *expected,
+            size: bytes.len() as u64,
+            key: key.clone(),
+            checksums: Checksums::of(&bytes),
+        };
+        content.blobs.insert(key, (bytes, clock::now()));
+        Ok(VerifiedBlob::new(blob))
     }
 
     async fn abort(self: Box<Self>) -> Result<()> {

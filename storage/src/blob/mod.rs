@@ -4,17 +4,19 @@
 //!
 //! Every store passes the one suite in `contract`.
 
+pub mod checksum;
 #[cfg(test)]
 mod contract;
 mod fs;
 mod memory;
 
+pub use checksum::Checksums;
 pub use fs::FsStore;
 pub use memory::MemoryStore;
 
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
-use crate::error::{Error, Result, What};
+use crate::error::{Error, ErrorKind, Result, What};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -103,36 +105,41 @@ impl fmt::Display for StorageKey {
     }
 }
 
+/// A committed blob: all that is needed to read it back, and to notice when it reads back otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// Where they lie.
+    pub key: StorageKey,
+    /// The checksums of their pieces.
+    pub checksums: Checksums,
+}
+
 /// Bytes that a store has hashed, found equal to the digest promised, and made
 /// durable. Only a [`BlobWriter`] makes one, and a commit accepts nothing else:
 /// content is never taken on somebody's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedBlob {
-    digest: Digest,
-    size: u64,
-    key: StorageKey,
-}
+pub struct VerifiedBlob(Blob);
 
 impl VerifiedBlob {
-    /// For writers in this module only; the arguments must have been proved.
-    fn new(digest: Digest, size: u64, key: StorageKey) -> Self {
-        Self { digest, size, key }
+    /// For writers in this module only; what it says must have been proved.
+    fn new(blob: Blob) -> Self {
+        Self(blob)
     }
 
-    /// The digest of the bytes.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+    /// What has been proved.
+    pub fn blob(&self) -> &Blob {
+        &self.0
     }
+}
 
-    /// How many bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Where they lie.
-    pub fn key(&self) -> &StorageKey {
-        &self.key
-    }
+/// The bytes of a blob are not what was committed. Whoever meets this sets the blob aside, so that it can be pushed again.
+fn corrupt(blob: &Blob, why: impl fmt::Display) -> Error {
+    let sentence = "the blob is damaged in this registry; push it again";
+    Error::new(ErrorKind::Corrupt, What::Blob, sentence).because(format!("{} at {}: {why}", blob.digest, blob.key))
 }
 
 /// A file of a store, as the sweep sees it.
@@ -156,7 +163,7 @@ pub enum Stored {
 
 /// What a store must do, and nothing else.
 ///
-/// - **Atomic.** [`BlobStore::read`] of a key gives all bytes of a committed blob or an error, never a part as if it were all.
+/// - **Atomic.** [`BlobStore::read`] gives the bytes of a committed blob or an error, never others, never a part as if it were all.
 /// - **Durable.** When [`BlobWriter::commit`] has answered, the bytes survive a power cut.
 /// - **Proved.** A commit whose bytes do not have the expected digest fails and leaves no blob.
 /// - **Flat.** No method's memory grows with the size of a blob.
@@ -177,11 +184,12 @@ pub trait BlobStore: Send + Sync + 'static {
     /// Throws an upload's bytes away. Absent is fine.
     async fn discard(&self, upload: UploadId) -> Result<()>;
 
-    /// The bytes `range` of a blob. The caller knows the size and asks for no more.
+    /// The bytes `range` of a blob, which lies within its size.
     ///
     /// # Errors
-    /// `Internal` when the blob is absent or shorter than the catalog believes; a stream that has begun ends in an error.
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream>;
+    /// `Corrupt`/`Blob` when the bytes are absent or not those that were committed: at once where the first piece
+    /// shows it, else the stream ends in that error before a wrong byte goes out.
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream>;
 
     /// The size of a blob, or `None` when it is absent.
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>>;

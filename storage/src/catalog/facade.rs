@@ -1,10 +1,14 @@
 //! The catalog's face: one async method for one unit of work, whichever database is behind it.
+//!
+//! What is asked on nearly every request is answered from memory where that is sound (`cache.rs`):
+//! the methods that do so stand first, then the list of all others.
 
+use super::cache::Cache;
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
 use crate::access::{Role, Visible};
-use crate::blob::{StorageKey, UploadId};
+use crate::blob::{Blob, StorageKey, UploadId};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::error::Result;
@@ -27,8 +31,26 @@ pub enum Database {
 pub struct Catalog(Arc<Backend>);
 
 enum Backend {
-    Lite(Lite),
+    Lite(Lite, Arc<Cache>),
+    /// Other processes write to it too, so nothing is kept.
     Pg(Pg),
+}
+
+/// Answers from memory, or asks the database and keeps what it says.
+macro_rules! kept {
+    ($self:ident, $kind:ident, $key:expr, $read:expr) => {{
+        let key = $key;
+        let Some(cache) = $self.cache() else { return $read.await };
+        if let Some(known) = cache.$kind.get(&key) {
+            return Ok(Some(known));
+        }
+        let ticket = cache.$kind.ticket();
+        let found = $read.await?;
+        if let Some(value) = &found {
+            cache.$kind.keep(key, value.clone(), ticket);
+        }
+        Ok(found)
+    }};
 }
 
 impl Catalog {
@@ -38,9 +60,68 @@ impl Catalog {
     /// `Internal` when the database cannot be opened or migrated.
     pub fn open(database: &Database, pool_size: u32) -> Result<Self> {
         Ok(Self(Arc::new(match database {
-            Database::Sqlite(path) => Backend::Lite(Lite::open(path, pool_size)?),
+            Database::Sqlite(path) => Backend::Lite(Lite::open(path, pool_size)?, Arc::new(Cache::new())),
             Database::Postgres(url) => Backend::Pg(Pg::open(url, pool_size)?),
         })))
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        match &*self.0 {
+            Backend::Lite(_, cache) => Some(cache),
+            Backend::Pg(_) => None,
+        }
+    }
+
+    /// What the gate needs to know of an account.
+    pub async fn account_facts(&self, id: AccountId) -> Result<Option<Arc<AccountFacts>>> {
+        kept!(self, facts, id, self.read_account_facts(id))
+    }
+
+    /// The project of that name.
+    pub async fn project(&self, name: ProjectName) -> Result<Option<Project>> {
+        kept!(self, projects, name.clone(), self.read_project(name))
+    }
+
+    /// The repository of that name.
+    pub async fn repository(&self, name: RepositoryName) -> Result<Option<Repository>> {
+        kept!(self, repositories, name.clone(), self.read_repository(name))
+    }
+
+    /// A blob as a repository sees it; `None` unless it is linked there.
+    pub async fn blob(&self, repository: RepositoryId, digest: Digest) -> Result<Option<BlobView>> {
+        kept!(self, blobs, (repository, digest), self.read_blob(repository, digest))
+    }
+
+    /// A manifest by tag or digest.
+    pub async fn manifest(&self, repository: RepositoryId, reference: Reference) -> Result<Option<ManifestView>> {
+        let Some(cache) = self.cache() else {
+            return self.read_manifest(repository, reference).await;
+        };
+        let tag = match &reference {
+            Reference::Tag(tag) => Some((repository, tag.clone())),
+            Reference::Digest(_) => None,
+        };
+        let digest = match &reference {
+            Reference::Tag(_) => tag.as_ref().and_then(|tag| cache.tags.get(tag)),
+            Reference::Digest(digest) => Some(*digest),
+        };
+        if let Some(view) = digest.and_then(|digest| cache.manifests.get(&(repository, digest))) {
+            return Ok(Some(view));
+        }
+        let (tags, manifests) = (cache.tags.ticket(), cache.manifests.ticket());
+        let found = self.read_manifest(repository, reference).await?;
+        if let Some(view) = &found {
+            cache.keep_manifest((repository, view.digest), view, manifests);
+            if let Some(tag) = tag {
+                cache.tags.keep(tag, view.digest, tags);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Moves a manifest and the tags that point at it to the trash, unless a live index lists it.
+    pub async fn delete_artifact(&self, repository: RepositoryId, digest: Digest, by: Arc<str>) -> Result<Deleted> {
+        self.trash_artifact(repository, digest, by).await.map(|(deleted, _)| deleted)
     }
 
     /// The repository of that name, made (with its project) when it is missing.
@@ -66,6 +147,7 @@ impl Catalog {
     /// `Invalid`/`Reference` naming the first required reference that is not in the repository;
     /// `PreconditionFailed`/`Tag`; `Denied`/`Tag` when a tag would move and may not.
     pub async fn put_manifest(&self, new: NewManifest) -> Result<Stored> {
+        let new = Arc::new(new);
         match self.put_changes_nothing(new.clone()).await? {
             Some(stored) => Ok(stored),
             None => self.store_manifest(new).await,
@@ -90,57 +172,84 @@ impl Catalog {
 }
 
 /// One line for one unit of work: `read` runs on the pool, `write` as one durable transaction.
-/// `=>` names the query where it differs from the method.
+/// `=>` names the query; `forgets` says what of the cache the write makes doubtful. It runs after the commit,
+/// whatever came of it, and before the answer.
 macro_rules! units {
-    ($($(#[$doc:meta])* $vis:vis $mode:ident $method:ident($($arg:ident: $kind:ty),*) -> $result:ty => $query:ident;)*) => {
+    ($($(#[$doc:meta])* $vis:vis $mode:ident $method:ident($($arg:ident: $kind:ty),*) -> $result:ty => $query:ident
+        $(forgets |$cache:ident, $done:pat_param| $forget:expr)?;)*) => {
         impl Catalog {
             $(
                 $(#[$doc])*
                 $vis async fn $method(&self, $($arg: $kind),*) -> Result<$result> {
                     match &*self.0 {
-                        Backend::Lite(lite) => lite.$mode(move |c| lite::queries::$query(c, $(&$arg),*)).await,
+                        Backend::Lite(lite, _cache) => {
+                            units!(@$mode lite, $query($($arg),*) -> $result $(, _cache |$cache, $done| $forget)?)
+                        }
                         Backend::Pg(pg) => pg.$mode(move |c| pg::queries::$query(c, $(&$arg),*)).await,
                     }
                 }
             )*
         }
     };
+    (@read $lite:ident, $query:ident($($arg:ident),*) -> $result:ty) => {
+        $lite.read(move |c| lite::queries::$query(c, $(&$arg),*)).await
+    };
+    (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty) => {
+        $lite.write(move |c| lite::queries::$query(c, $(&$arg),*), |_| ()).await
+    };
+    (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty, $kept:ident |$cache:ident, $done:pat_param| $forget:expr) => {{
+        let forget = {
+            let $cache = $kept.clone();
+            $(#[allow(unused_variables, reason = "not every argument says what to forget")] let $arg = $arg.clone();)*
+            move |$done: &Result<$result>| { $forget; }
+        };
+        $lite.write(move |c| lite::queries::$query(c, $(&$arg),*), forget).await
+    }};
 }
 
 units! {
-    /// The project of that name.
-    pub read project(name: ProjectName) -> Option<Project> => project;
+    read read_project(name: ProjectName) -> Option<Project> => project;
     /// Projects by name, after `after`.
     pub read projects(after: Option<String>, limit: usize) -> Vec<Project> => projects;
     /// Makes a project, `owner` its maintainer. `Conflict`/`Project` when it exists.
-    pub write create_project(name: ProjectName, public: bool, owner: Option<AccountId>, by: Arc<str>) -> Project => create_project;
+    pub write create_project(name: ProjectName, public: bool, owner: Option<AccountId>, by: Arc<str>) -> Project => create_project
+        forgets |cache, _| cache.facts.forget_all();
     /// Opens a project to everybody, or closes it. `NotFound`/`Project`.
-    pub write set_project_public(name: ProjectName, public: bool, by: Arc<str>) -> () => set_project_public;
+    pub write set_project_public(name: ProjectName, public: bool, by: Arc<str>) -> () => set_project_public
+        forgets |cache, _| cache.projects.forget(&name);
     /// Gives an account a role. `NotFound`/`Project`, `NotFound`/`Credentials`.
-    pub write grant(project: ProjectName, account: String, role: Role, by: Arc<str>) -> () => grant;
+    pub write grant(project: ProjectName, account: String, role: Role, by: Arc<str>) -> () => grant
+        forgets |cache, _| cache.facts.forget_all();
     /// Takes an account's role away; whether it had one.
-    pub write revoke(project: ProjectName, account: String, by: Arc<str>) -> bool => revoke;
+    pub write revoke(project: ProjectName, account: String, by: Arc<str>) -> bool => revoke
+        forgets |cache, _| cache.facts.forget_all();
     /// The members of a project, by name.
     pub read members(project: ProjectName) -> Vec<(String, Role)> => members;
 
-    /// The repository of that name.
-    pub read repository(name: RepositoryName) -> Option<Repository> => repository;
-    write make_repository(name: RepositoryName, format: StorageFormat, owner: Option<AccountId>, by: Arc<str>) -> Repository => make_repository;
+    read read_repository(name: RepositoryName) -> Option<Repository> => repository;
+    write make_repository(name: RepositoryName, format: StorageFormat, owner: Option<AccountId>, by: Arc<str>) -> Repository => make_repository
+        forgets |cache, _| cache.facts.forget_all();
     /// Names of repositories that hold something, bytewise, after `after`.
     pub read list_repositories(visible: Visible, after: Option<String>, limit: usize) -> Vec<String> => list_repositories;
 
-    /// A blob as a repository sees it; `None` unless it is linked there.
-    pub read blob(repository: RepositoryId, digest: Digest) -> Option<BlobView> => blob;
+    read read_blob(repository: RepositoryId, digest: Digest) -> Option<BlobView> => blob;
     /// Extends a link's lease; never shortens it.
-    pub write touch_blob(repository: RepositoryId, digest: Digest, lease_until: Millis) -> () => touch_blob;
+    pub write touch_blob(repository: RepositoryId, digest: Digest, lease_until: Millis) -> () => touch_blob
+        forgets |cache, _| cache.blobs.forget(&(repository, digest));
     /// Makes a verified blob visible and closes its session. `Conflict`/`Upload` when the session was taken over.
-    pub write commit_blob(new: NewBlob) -> Committed => commit_blob;
+    pub write commit_blob(new: NewBlob) -> Committed => commit_blob
+        forgets |cache, _| cache.blobs.forget(&(new.repository, new.blob.blob().digest));
+    /// Sets a damaged blob aside, everywhere: it is absent until it is pushed again.
+    pub write quarantine_blob(damaged: Blob) -> bool => quarantine_blob
+        forgets |cache, _| cache.blobs.forget_all();
     /// Links a blob that `from` links; `None` when it does not.
-    pub write mount_blob(to: RepositoryId, from: RepositoryId, digest: Digest, lease_until: Millis, by: Arc<str>) -> Option<BlobView> => mount_blob;
+    pub write mount_blob(to: RepositoryId, from: RepositoryId, digest: Digest, lease_until: Millis, by: Arc<str>) -> Option<BlobView> => mount_blob
+        forgets |cache, _| cache.blobs.forget(&(to, digest));
     /// A visible repository that links the blob.
     pub read find_blob(digest: Digest, visible: Visible) -> Option<RepositoryId> => find_blob;
     /// Takes a blob out of a repository, unless a manifest there names it.
-    pub write unlink_blob(repository: RepositoryId, digest: Digest, by: Arc<str>) -> Deleted => unlink_blob;
+    pub write unlink_blob(repository: RepositoryId, digest: Digest, by: Arc<str>) -> Deleted => unlink_blob
+        forgets |cache, _| cache.blobs.forget(&(repository, digest));
     /// Of these keys, those that no blob has.
     pub read unknown_keys(keys: Vec<StorageKey>) -> Vec<StorageKey> => unknown_keys;
 
@@ -158,14 +267,15 @@ units! {
     /// Of these, those that are open.
     pub read uploads_exist(ids: Vec<UploadId>) -> HashSet<UploadId> => uploads_exist;
 
-    /// A manifest by tag or digest.
-    pub read manifest(repository: RepositoryId, reference: Reference) -> Option<ManifestView> => manifest;
-    read put_changes_nothing(new: NewManifest) -> Option<Stored> => put_changes_nothing;
-    write store_manifest(new: NewManifest) -> Stored => put_manifest;
-    /// Moves a manifest and the tags that point at it to the trash, unless a live index lists it.
-    pub write delete_artifact(repository: RepositoryId, digest: Digest, by: Arc<str>) -> Deleted => delete_artifact;
+    read read_manifest(repository: RepositoryId, reference: Reference) -> Option<ManifestView> => manifest;
+    read put_changes_nothing(new: Arc<NewManifest>) -> Option<Stored> => put_changes_nothing;
+    write store_manifest(new: Arc<NewManifest>) -> Stored => put_manifest
+        forgets |cache, _| for tag in &new.tags { cache.tags.forget(&(new.repository, tag.clone())); };
+    write trash_artifact(repository: RepositoryId, digest: Digest, by: Arc<str>) -> (Deleted, Vec<Tag>) => delete_artifact
+        forgets |cache, done| cache.forget_artifact(repository, digest, done.as_ref().map_or(&[], |(_, tags)| tags));
     /// Moves a tag to the trash; whether there was one.
-    pub write delete_tag(repository: RepositoryId, tag: Tag, by: Arc<str>) -> bool => delete_tag;
+    pub write delete_tag(repository: RepositoryId, tag: Tag, by: Arc<str>) -> bool => delete_tag
+        forgets |cache, _| cache.tags.forget(&(repository, tag));
     /// Tags, bytewise, after `after`.
     pub read tags(repository: RepositoryId, after: Option<String>, limit: usize) -> Vec<String> => tags;
     /// What a tag pointed at, newest first.
@@ -178,15 +288,16 @@ units! {
     /// Makes the first account of all; `None` when there is any.
     pub write create_first_account(name: String, password_hash: String, admin: bool) -> Option<Account> => create_first_account;
     /// Sets a password; every token of the account is dead. `NotFound`/`Credentials`.
-    pub write set_password(name: String, password_hash: String, by: Arc<str>) -> () => set_password;
+    pub write set_password(name: String, password_hash: String, by: Arc<str>) -> () => set_password
+        forgets |cache, _| cache.facts.forget_all();
     /// Switches an account off or on; every token of it is dead. `NotFound`/`Credentials`.
-    pub write set_disabled(name: String, disabled: bool, by: Arc<str>) -> () => set_disabled;
+    pub write set_disabled(name: String, disabled: bool, by: Arc<str>) -> () => set_disabled
+        forgets |cache, _| cache.facts.forget_all();
     /// The account of that name.
     pub read account(name: String) -> Option<Account> => account;
     /// All accounts, by name.
     pub read accounts() -> Vec<Account> => accounts;
-    /// What the gate needs to know of an account.
-    pub read account_facts(id: AccountId) -> Option<Arc<AccountFacts>> => account_facts;
+    read read_account_facts(id: AccountId) -> Option<Arc<AccountFacts>> => account_facts;
 
     /// The signing keys, newest first.
     pub read signing_keys() -> Vec<SigningKey> => signing_keys;

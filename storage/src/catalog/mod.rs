@@ -5,6 +5,7 @@
 //! [`Catalog`]: one async method for one unit of work, each atomic. Nothing here
 //! decides who may do what.
 
+mod cache;
 #[cfg(test)]
 mod contract;
 mod facade;

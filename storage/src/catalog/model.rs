@@ -2,7 +2,7 @@
 //! How rows look is `schema.rs`; how they are read and written is `queries/`.
 
 use crate::access::Role;
-use crate::blob::{StorageKey, UploadId, VerifiedBlob};
+use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::name::{ProjectName, RepositoryName, Tag};
@@ -70,12 +70,8 @@ pub struct Repository {
 /// A blob as one repository sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobView {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Where its bytes lie.
-    pub key: StorageKey,
+    /// The blob.
+    pub blob: Blob,
     /// Until when the link holds without a manifest that names the blob.
     pub lease_until: Millis,
 }

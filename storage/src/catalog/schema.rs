@@ -25,6 +25,7 @@ diesel::table! {
         digest -> Text,
         size -> BigInt,
         storage_key -> Text,
+        checksums -> Binary,
         state -> Text,
         last_touch -> BigInt,
         sha1 -> Nullable<Text>,

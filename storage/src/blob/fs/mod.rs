@@ -7,16 +7,18 @@
 //!
 //! How bytes get there is `writer.rs`, how they come back is `read.rs`; this file knows the folders.
 
+mod buffer;
 mod folders;
 mod list;
 mod read;
 mod sink;
 mod writer;
 
-use super::{BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
+use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
 use crate::digest::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
+use buffer::Buffers;
 use quick_cache::sync::Cache;
 use sink::{Parked, Sink};
 use std::collections::HashMap;
@@ -42,6 +44,7 @@ pub struct FsStore(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     commits: Semaphore,
+    buffers: Buffers,
     parked: Cache<UploadId, Parked>,
     /// Uploads that a writer of this process has open, so that a newer writer can stop it.
     open: Mutex<HashMap<UploadId, Weak<Mutex<Sink>>>>,
@@ -58,6 +61,7 @@ impl FsStore {
         Ok(Self(Arc::new(Inner {
             root,
             commits: Semaphore::new(COMMITS),
+            buffers: Buffers::default(),
             parked: Cache::new(PARKED),
             open: Mutex::default(),
         })))
@@ -151,8 +155,8 @@ impl BlobStore for FsStore {
         .await
     }
 
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
-        read::stream(self.0.blob_path(key), range).await
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        read::stream(self.0.blob_path(&blob.key), blob.clone(), range, self.0.buffers.clone()).await
     }
 
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {

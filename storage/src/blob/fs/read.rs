@@ -1,84 +1,104 @@
-//! Bytes of a blob, in pieces that grow once the client has shown that it keeps up,
+//! Bytes of a blob, piece by piece, each compared with its checksum before it goes out,
 //! with the next piece being read while the last one is on its way.
 
 use super::blocking;
-use crate::blob::ByteStream;
-use crate::error::{Error, Result};
+use super::buffer::Buffers;
+use crate::blob::checksum;
+use crate::blob::{Blob, ByteStream, corrupt};
+use crate::error::Result;
 use bytes::Bytes;
 use futures_util::stream;
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::task::JoinHandle;
 
-/// The first piece: a slow reader never makes the server hold more than two of these.
-const FIRST_PIECE: u64 = 256 * 1024;
-/// Later pieces.
-const PIECE: u64 = 1024 * 1024;
+/// Bytes of a piece.
+const PIECE: u64 = checksum::PIECE as u64;
+/// Up to this many bytes a buffer of its own size is used rather than one for a whole piece.
+const SMALL: u64 = 32 * 1024;
 
-/// The bytes `range` of the file at `path`. Opening and the first read share one change of thread.
-pub(super) async fn stream(path: PathBuf, range: Range<u64>) -> Result<ByteStream> {
-    let left = range.end.saturating_sub(range.start);
-    let first = left.min(FIRST_PIECE);
-    let (bytes, file) = blocking(move || {
-        let mut file = File::open(&path).map_err(|error| Error::internal(format!("{}: {error}", path.display())))?;
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start))?;
-        }
-        let bytes = read_exactly(&mut file, first)?;
-        Ok((bytes, file))
+/// An open file, and what of it is still to be read.
+struct Reading {
+    file: File,
+    blob: Blob,
+    wanted: Range<u64>,
+    /// The number of the next piece.
+    next: u64,
+    buffers: Buffers,
+}
+
+/// The bytes `range` of the file at `path`. Opening and the first piece share one change of thread,
+/// so that damage in a small blob is an answer rather than a broken connection.
+pub(super) async fn stream(path: PathBuf, blob: Blob, range: Range<u64>, buffers: Buffers) -> Result<ByteStream> {
+    if range.is_empty() {
+        return Ok(Box::pin(stream::empty()));
+    }
+    let (bytes, reading) = blocking(move || {
+        let mut reading = Reading {
+            file: open(&path, &blob)?,
+            next: range.start / PIECE,
+            wanted: range,
+            blob,
+            buffers,
+        };
+        reading.file.seek(SeekFrom::Start(reading.next * PIECE))?;
+        let bytes = reading.piece()?;
+        Ok((bytes, reading))
     })
     .await?;
-    let left = left - first;
-    if left == 0 {
-        return Ok(Box::pin(stream::iter([Ok(bytes)])));
-    }
-    let pump = Pump {
-        next: Some(read_next(file, left, FIRST_PIECE * 2)),
-        piece: FIRST_PIECE * 2,
-        left,
-    };
-    Ok(Box::pin(stream::unfold((Some(bytes), pump), |(ready, mut pump)| async {
+    let state = (Some(bytes), reading.ahead());
+    Ok(Box::pin(stream::unfold(state, |(ready, ahead)| async {
         if let Some(bytes) = ready {
-            return Some((Ok(bytes), (None, pump)));
+            return Some((Ok(bytes), (None, ahead)));
         }
-        let item = pump.pull().await?;
-        Some((item, (None, pump)))
+        match ahead?.await {
+            Ok(Ok((bytes, reading))) => Some((Ok(bytes), (None, reading.ahead()))),
+            Ok(Err(error)) => Some((Err(error), (None, None))),
+            Err(error) => Some((Err(crate::Error::internal(error)), (None, None))),
+        }
     })))
 }
 
-struct Pump {
-    next: Option<JoinHandle<Result<(Bytes, File)>>>,
-    piece: u64,
-    left: u64,
-}
-
-impl Pump {
-    /// The next piece, with the one after it set going; `None` at the end and after an error.
-    async fn pull(&mut self) -> Option<Result<Bytes>> {
-        let done = self.next.take()?.await.map_err(Error::internal).and_then(|done| done);
-        Some(done.map(|(bytes, file)| {
-            self.left -= bytes.len() as u64;
-            if self.left > 0 {
-                self.piece = (self.piece * 2).min(PIECE);
-                self.next = Some(read_next(file, self.left, self.piece));
-            }
-            bytes
-        }))
+fn open(path: &Path, blob: &Blob) -> Result<File> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => corrupt(blob, "its file is missing"),
+        _ => error.into(),
+    })?;
+    if file.metadata()?.len() != blob.size {
+        return Err(corrupt(blob, "its file has another length"));
     }
+    Ok(file)
 }
 
-fn read_next(mut file: File, left: u64, piece: u64) -> JoinHandle<Result<(Bytes, File)>> {
-    tokio::task::spawn_blocking(move || Ok((read_exactly(&mut file, left.min(piece))?, file)))
-}
-
-/// Exactly `count` bytes, or an error: a file shorter than the catalog believes is damage.
-fn read_exactly(file: &mut File, count: u64) -> Result<Bytes> {
-    let mut bytes = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
-    let read = Read::by_ref(file).take(count).read_to_end(&mut bytes)?;
-    if read as u64 != count {
-        return Err(Error::internal("a blob's file is shorter than its size in the catalog"));
+impl Reading {
+    /// Reads and checks the next piece; gives the part of it that is wanted.
+    fn piece(&mut self) -> Result<Bytes> {
+        let start = self.next * PIECE;
+        let len = PIECE.min(self.blob.size - start);
+        let bytes = if len <= SMALL {
+            let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+            self.file.by_ref().take(len).read_to_end(&mut bytes)?;
+            Bytes::from(bytes)
+        } else {
+            let mut buffer = self.buffers.take();
+            self.file.by_ref().take(len).read_to_end(&mut buffer)?;
+            buffer.freeze()
+        };
+        if bytes.len() as u64 != len || !self.blob.checksums.agree(self.next, &bytes) {
+            return Err(corrupt(&self.blob, format!("piece {} of it reads back otherwise", self.next)));
+        }
+        self.next += 1;
+        let within = |at: u64| usize::try_from(at.clamp(start, start + len) - start).unwrap_or(0);
+        Ok(bytes.slice(within(self.wanted.start)..within(self.wanted.end)))
     }
-    Ok(bytes.into())
+
+    /// Sets the next piece going, unless everything has been read.
+    fn ahead(mut self) -> Option<JoinHandle<Result<(Bytes, Self)>>> {
+        if self.next * PIECE >= self.wanted.end {
+            return None;
+        }
+        Some(tokio::task::spawn_blocking(move || Ok((self.piece()?, self))))
+    }
 }

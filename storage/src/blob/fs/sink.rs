@@ -1,7 +1,8 @@
 //! One upload's file and hash, as blocking work: what a writer hands its pieces to.
 
 use super::sync_folder;
-use crate::blob::{StorageKey, UploadId, VerifiedBlob};
+use crate::blob::checksum::Summer;
+use crate::blob::{Blob, StorageKey, UploadId, VerifiedBlob};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
@@ -15,22 +16,43 @@ use std::time::SystemTime;
 /// Bytes read at a time when an upload has to be hashed again.
 const REHASH: usize = 256 * 1024;
 
-/// A hash in the middle of an upload. A hint: it counts only while the file is as it was left.
+/// What is computed over the bytes as they pass.
+#[derive(Clone)]
+struct Sums {
+    hasher: Hasher,
+    summer: Summer,
+}
+
+impl Sums {
+    fn new(algorithm: Algorithm) -> Self {
+        Self {
+            hasher: Hasher::new(algorithm),
+            summer: Summer::default(),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.summer.update(bytes);
+    }
+}
+
+/// The sums in the middle of an upload. A hint: it counts only while the file is as it was left.
 #[derive(Clone)]
 pub(super) struct Parked {
-    hasher: Hasher,
+    sums: Sums,
     offset: u64,
     /// When the file was last written, which another process may do. None while there is no file.
     modified: Option<SystemTime>,
 }
 
-/// An upload's file and hash.
+/// An upload's file and sums.
 pub(super) struct Sink {
     path: PathBuf,
     /// Opened with the first byte. While it is here, the file at `path` is this sink's and no other's.
     file: Option<File>,
-    hasher: Hasher,
-    /// Bytes that the file and the hash hold.
+    sums: Sums,
+    /// Bytes that the file and the sums hold.
     written: u64,
     /// Whether the file has been taken over, or is past repair.
     dead: Option<Dead>,
@@ -48,7 +70,7 @@ impl Sink {
         Self {
             path,
             file: None,
-            hasher: Hasher::new(algorithm),
+            sums: Sums::new(algorithm),
             written: 0,
             dead: None,
         }
@@ -73,17 +95,17 @@ impl Sink {
             file.set_len(written)?;
         }
         let usable = parked.filter(|parked| {
-            (parked.hasher.algorithm(), parked.offset, parked.modified) == (algorithm, written, Some(modified)) && length == written
+            (parked.sums.hasher.algorithm(), parked.offset, parked.modified) == (algorithm, written, Some(modified)) && length == written
         });
-        let hasher = match usable {
-            Some(parked) => parked.hasher,
-            None => hash_file(&mut file, algorithm, written)?,
+        let sums = match usable {
+            Some(parked) => parked.sums,
+            None => sum_file(&mut file, algorithm, written)?,
         };
         file.seek(SeekFrom::Start(written))?;
         Ok(Self {
             path,
             file: Some(file),
-            hasher,
+            sums,
             written,
             dead: None,
         })
@@ -92,11 +114,11 @@ impl Sink {
     /// (1) Writes the next bytes, hashing them.
     pub(super) fn absorb(&mut self, bytes: &[u8]) -> Result<()> {
         self.alive()?;
-        self.hasher.update(bytes);
+        self.sums.update(bytes);
         let done = self.open().and_then(|file| Ok(file.write_all(bytes)?));
         match done {
             Ok(()) => self.written += bytes.len() as u64,
-            // File and hash no longer agree: only a reopened sink may go on, from what was acknowledged.
+            // File and sums no longer agree: only a reopened sink may go on, from what was acknowledged.
             Err(_) => self.dead = Some(Dead::Broken),
         }
         done
@@ -107,7 +129,7 @@ impl Sink {
         self.alive()?;
         let modified = self.file.take().and_then(|file| file.metadata().ok()?.modified().ok());
         Ok(Parked {
-            hasher: self.hasher.clone(),
+            sums: self.sums.clone(),
             offset: self.written,
             modified,
         })
@@ -148,11 +170,11 @@ impl Sink {
     }
 
     fn try_commit(&mut self, rest: &[u8], expected: &Digest, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
-        let same_algorithm = expected.algorithm() == self.hasher.algorithm();
+        let same_algorithm = expected.algorithm() == self.sums.hasher.algorithm();
         if same_algorithm && self.file.is_none() && self.written == 0 {
             // All of it is still in memory: a wrong digest touches no disk.
-            self.hasher.update(rest);
-            compare(self.hasher.clone().finish(), expected)?;
+            self.sums.update(rest);
+            compare(self.sums.hasher.clone().finish(), expected)?;
             self.open()?.write_all(rest)?;
             self.written = rest.len() as u64;
         } else {
@@ -163,9 +185,9 @@ impl Sink {
         let algorithm = expected.algorithm();
         let written = self.written;
         let actual = if same_algorithm {
-            self.hasher.clone().finish()
+            self.sums.hasher.clone().finish()
         } else {
-            hash_file(self.open()?, algorithm, written)?.finish()
+            sum_file(self.open()?, algorithm, written)?.hasher.finish()
         };
         compare(actual, expected)?;
         failpoint::hit("blob.compared")?;
@@ -196,7 +218,12 @@ impl Sink {
             let _ = super::remove(&path);
             return Err(error.into());
         }
-        Ok(VerifiedBlob::new(*expected, written, key))
+        Ok(VerifiedBlob::new(Blob {
+            digest: *expected,
+            size: written,
+            key,
+            checksums: self.sums.summer.clone().finish(),
+        }))
     }
 
     fn open(&mut self) -> Result<&mut File> {
@@ -285,16 +312,16 @@ fn compare(actual: Digest, expected: &Digest) -> Result<()> {
     ))
 }
 
-fn hash_file(file: &mut File, algorithm: Algorithm, length: u64) -> Result<Hasher> {
-    let mut hasher = Hasher::new(algorithm);
+fn sum_file(file: &mut File, algorithm: Algorithm, length: u64) -> Result<Sums> {
+    let mut sums = Sums::new(algorithm);
     file.seek(SeekFrom::Start(0))?;
     let mut left = length;
     let mut buffer = vec![0; REHASH];
     while left > 0 {
         let want = usize::try_from(left).unwrap_or(REHASH).min(REHASH);
         file.read_exact(&mut buffer[..want])?;
-        hasher.update(&buffer[..want]);
+        sums.update(&buffer[..want]);
         left -= want as u64;
     }
-    Ok(hasher)
+    Ok(sums)
 }

@@ -1,27 +1,22 @@
 //! The async face of an upload: collects frames into pieces and hands one piece at a
 //! time to the blocking pool, so that a fast client waits for the disk and memory stays flat.
 
+use super::buffer::Buffer;
 use super::sink::Sink;
 use super::{Inner, blocking, lock};
 use crate::blob::{BlobWriter, UploadId, VerifiedBlob};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
-
-/// The first pieces are small, so that small uploads stay small in memory.
-const FIRST_PIECE: usize = 256 * 1024;
-/// Later pieces. More falls out of the processor's cache and costs double.
-const PIECE: usize = 1024 * 1024;
 
 pub(super) struct Writer {
     store: Arc<Inner>,
     upload: UploadId,
     sink: Arc<Mutex<Sink>>,
-    buffer: BytesMut,
-    piece: usize,
+    buffer: Option<Buffer>,
     offset: u64,
     running: Option<JoinHandle<Result<()>>>,
     failed: bool,
@@ -36,8 +31,7 @@ impl Writer {
             store,
             upload,
             sink,
-            buffer: BytesMut::new(),
-            piece: FIRST_PIECE,
+            buffer: None,
             offset,
             running: None,
             failed: false,
@@ -72,13 +66,19 @@ impl BlobWriter for Writer {
 
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.offset += chunk.len() as u64;
-        self.buffer.extend_from_slice(&chunk);
-        if self.buffer.len() >= self.piece {
-            self.settle().await?;
-            self.piece = PIECE;
-            let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
-            let sink = self.sink.clone();
-            self.running = Some(tokio::task::spawn_blocking(move || lock(&sink).absorb(&piece)));
+        let mut chunk = &chunk[..];
+        while !chunk.is_empty() {
+            let buffer = self.buffer.get_or_insert_with(|| self.store.buffers.take());
+            let (now, later) = chunk.split_at(chunk.len().min(buffer.room()));
+            buffer.extend_from_slice(now);
+            chunk = later;
+            if buffer.room() == 0 {
+                self.settle().await?;
+                if let Some(piece) = self.buffer.take() {
+                    let sink = self.sink.clone();
+                    self.running = Some(tokio::task::spawn_blocking(move || lock(&sink).absorb(&piece)));
+                }
+            }
         }
         Ok(())
     }
@@ -86,12 +86,12 @@ impl BlobWriter for Writer {
     async fn park(mut self: Box<Self>) -> Result<u64> {
         self.settle().await?;
         let (store, upload, sink) = (self.store.clone(), self.upload, self.sink.clone());
-        let rest = std::mem::take(&mut self.buffer);
+        let rest = self.buffer.take();
         let offset = self.offset;
         blocking(move || {
             let mut sink = lock(&sink);
             // An upload of nothing leaves no file.
-            if !rest.is_empty() {
+            if let Some(rest) = rest {
                 sink.absorb(&rest)?;
             }
             let parked = sink.park()?;
@@ -110,9 +110,14 @@ impl BlobWriter for Writer {
         }
         let _permit = self.store.commits.acquire().await.map_err(Error::internal)?;
         let (store, upload, sink, expected) = (self.store.clone(), self.upload, self.sink.clone(), *expected);
-        let rest = std::mem::take(&mut self.buffer);
+        let rest = self.buffer.take();
         blocking(move || {
-            let committed = lock(&sink).commit(&rest, &expected, upload, &store.root.join("blobs"));
+            let committed = lock(&sink).commit(
+                rest.as_deref().map_or(&[], Vec::as_slice),
+                &expected,
+                upload,
+                &store.root.join("blobs"),
+            );
             store.parked.remove(&upload);
             committed
         })

@@ -90,8 +90,13 @@ impl Writer {
         })
     }
 
-    /// Runs a unit in the next commit. A caller that goes away does not stop its unit.
-    pub(super) async fn run<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+    /// Runs a unit in the next commit, then `then` with what came of it, then answers.
+    /// A caller that goes away stops neither.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
+        then: impl FnOnce(&Result<T>) + Send + 'static,
+    ) -> Result<T> {
         let (sender, receiver) = oneshot::channel::<Result<T>>();
         let unit: Unit = Box::new(move |connection| {
             let ended = match connection {
@@ -105,7 +110,9 @@ impl Writer {
                 Err(lost) => (Some(lost.clone()), Err(lost.into())),
             };
             let answer = move |commit: std::result::Result<(), Lost>| {
-                let _ = sender.send(commit.map_err(Error::from).and(result));
+                let done = commit.map_err(Error::from).and(result);
+                then(&done);
+                let _ = sender.send(done);
             };
             Done {
                 fatal,

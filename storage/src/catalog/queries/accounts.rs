@@ -4,7 +4,7 @@ use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{Account, AccountFacts, AccountId, ProjectId};
 use super::super::super::schema::{account, project_member, refresh_token};
 use super::Conn;
-use super::rows::{record, role};
+use super::rows::{SYSTEM, record, role};
 use crate::clock;
 use crate::error::{ErrorKind, What};
 use diesel::prelude::*;
@@ -54,7 +54,7 @@ pub(crate) fn create_first_account(c: &mut Conn, name: &String, password_hash: &
     if account::table.select(account::id).first::<i64>(c).optional()?.is_some() {
         return Ok(None);
     }
-    create_account(c, name, password_hash, admin, &"granary".into()).map(Some)
+    create_account(c, name, password_hash, admin, &SYSTEM.into()).map(Some)
 }
 
 fn absent<T>(name: &str) -> Outcome<T> {

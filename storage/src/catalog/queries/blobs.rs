@@ -4,9 +4,9 @@ use super::super::super::fault::{Fault, Outcome, refuse};
 use super::super::super::model::{BlobView, Committed, Deleted, NewBlob, RepositoryId};
 use super::super::super::schema::{artifact, blob, edge, project, repository, repository_blob, upload};
 use super::Conn;
-use super::rows::{CHUNK, DELETING, LIVE, parse, record, signed, unsigned};
+use super::rows::{CHUNK, LIVE, QUARANTINED, SYSTEM, parse, record, signed, unsigned};
 use crate::access::Visible;
-use crate::blob::StorageKey;
+use crate::blob::{Blob, Checksums, StorageKey};
 use crate::clock::{self, Millis};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, What};
@@ -24,18 +24,39 @@ pub(crate) fn blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest) -> 
         .filter(repository_blob::repository.eq(repository.0))
         .filter(repository_blob::digest.eq(digest.to_string()))
         .filter(blob::state.eq(LIVE))
-        .select((blob::size, blob::storage_key, repository_blob::lease_until))
-        .first::<(i64, String, i64)>(c)
+        .select((blob::size, blob::storage_key, blob::checksums, repository_blob::lease_until))
+        .first::<(i64, String, Vec<u8>, i64)>(c)
         .optional()?;
-    row.map(|(size, key, lease_until)| {
-        Ok(BlobView {
+    row.map(|(size, key, checksums, lease_until)| {
+        let blob = Blob {
             digest: *digest,
             size: unsigned(size),
             key: parse(&key)?,
-            lease_until,
-        })
+            checksums: Checksums::from_bytes(checksums),
+        };
+        Ok(BlobView { blob, lease_until })
     })
     .transpose()
+}
+
+/// Sets a damaged blob aside, everywhere; whether it was still the one that was read.
+pub(crate) fn quarantine_blob(c: &mut Conn, damaged: &Blob) -> Outcome<bool> {
+    let digest = damaged.digest.to_string();
+    let blob = blob::table
+        .filter(blob::digest.eq(&digest))
+        .filter(blob::storage_key.eq(damaged.key.as_str()))
+        .filter(blob::state.eq(LIVE));
+    if diesel::update(blob).set(blob::state.eq(QUARANTINED)).execute(c)? == 0 {
+        return Ok(false);
+    }
+    record(
+        c,
+        SYSTEM,
+        "blob.quarantined",
+        None,
+        &json!({"digest": digest, "key": damaged.key.as_str()}),
+    )?;
+    Ok(true)
 }
 
 pub(crate) fn touch_blob(c: &mut Conn, repository: &RepositoryId, digest: &Digest, lease_until: &Millis) -> Outcome<()> {
@@ -44,8 +65,9 @@ pub(crate) fn touch_blob(c: &mut Conn, repository: &RepositoryId, digest: &Diges
 }
 
 pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
-    let digest = new.blob.digest().to_string();
-    let (size, key) = (signed(new.blob.size()), new.blob.key().as_str());
+    let proved = new.blob.blob();
+    let digest = proved.digest.to_string();
+    let (size, key) = (signed(proved.size), proved.key.as_str());
     if let Some((id, epoch)) = &new.session {
         let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
         if diesel::delete(session).execute(c)? == 0 {
@@ -56,6 +78,7 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
         blob::digest.eq(&digest),
         blob::size.eq(size),
         blob::storage_key.eq(key),
+        blob::checksums.eq(proved.checksums.as_bytes()),
         blob::state.eq(LIVE),
         blob::last_touch.eq(clock::now()),
     );
@@ -69,11 +92,10 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
             break false;
         }
     };
-    // A blob on its way out counts as absent: these bytes take its place, under their own key.
+    // A blob on its way out, or set aside as damaged, counts as absent: these bytes take its place, under their own key.
     let replaced = !inserted && {
-        let dying = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.eq(DELETING));
-        let revived = (blob::storage_key.eq(key), blob::state.eq(LIVE), blob::last_touch.eq(clock::now()));
-        diesel::update(dying).set(revived).execute(c)? == 1
+        let absent = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.ne(LIVE));
+        diesel::update(absent).set(values).execute(c)? == 1
     };
     link(c, new.repository.0, &digest, new.lease_until)?;
     record(

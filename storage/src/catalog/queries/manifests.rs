@@ -1,13 +1,14 @@
 //! Reading and deleting manifests, and what refers to them. Storing one is `put_manifest.rs`.
 
-use super::super::super::fault::Outcome;
+use super::super::super::fault::{Fault, Outcome};
 use super::super::super::model::{Deleted, EdgeRole, ManifestView, Referrer, RepositoryId};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
 use super::Conn;
 use super::rows::{LIVE, TRASHED, parse, record, rows};
 use crate::clock;
 use crate::digest::Digest;
-use crate::name::Reference;
+use crate::error::{Error, ErrorKind, What};
+use crate::name::{Reference, Tag};
 use diesel::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
@@ -42,8 +43,19 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
             .optional()?,
     };
     row.map(|(digest, media_type, kind, bytes)| {
+        let digest: Digest = parse(&digest)?;
+        if Digest::of(digest.algorithm(), &bytes) != digest {
+            let damaged = Error::new(
+                ErrorKind::Corrupt,
+                What::Manifest,
+                "the manifest is damaged in this registry; push it again",
+            );
+            return Err(Fault::Refused(
+                damaged.because(format!("the bytes of {digest} in the catalog do not have that digest")),
+            ));
+        }
         Ok(ManifestView {
-            digest: parse(&digest)?,
+            digest,
             media_type: media_type.into(),
             kind: parse(&kind)?,
             bytes: bytes.into(),
@@ -52,7 +64,8 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
     .transpose()
 }
 
-pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<Deleted> {
+/// The tags that went with the manifest come back too.
+pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &Digest, by: &Arc<str>) -> Outcome<(Deleted, Vec<Tag>)> {
     let text = digest.to_string();
     super::dialect::lock_names(c, repository.0, std::slice::from_ref(&text))?;
     super::dialect::lock_versions_of(c, repository.0, &text)?;
@@ -72,10 +85,11 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
         .filter(artifact::digest.eq(&text))
         .filter(artifact::state.eq(LIVE));
     if found.select(artifact::digest).first::<String>(c).optional()?.is_none() {
-        return Ok(Deleted::Absent);
+        return Ok((Deleted::Absent, Vec::new()));
     }
     if !holders.is_empty() {
-        return Ok(Deleted::InUse(holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?));
+        let holders = holders.iter().map(|digest| parse(digest)).collect::<Outcome<_>>()?;
+        return Ok((Deleted::InUse(holders), Vec::new()));
     }
     let now = clock::now();
     diesel::update(found)
@@ -91,7 +105,8 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
         trash_version(c, repository.0, tag, by)?;
     }
     record(c, by, "manifest.deleted", Some(repository.0), &json!({"digest": text}))?;
-    Ok(Deleted::Done)
+    let tags = tags.iter().map(|tag| parse(tag)).collect::<Outcome<_>>()?;
+    Ok((Deleted::Done, tags))
 }
 
 /// Moves a live version to the trash; whether there was one.

@@ -11,7 +11,11 @@ use std::str::FromStr;
 
 pub(super) const LIVE: &str = "live";
 pub(super) const TRASHED: &str = "trashed";
-pub(super) const DELETING: &str = "deleting";
+/// A blob whose bytes read back otherwise. Absent for everybody until it is pushed again.
+pub(super) const QUARANTINED: &str = "quarantined";
+
+/// Who did what nobody asked for.
+pub(super) const SYSTEM: &str = "granary";
 
 /// Keys of one statement; SQLite binds each as a parameter.
 pub(super) const CHUNK: usize = 500;

