@@ -3,7 +3,7 @@
 use crate::admin::{self, Admin, StoreLock};
 use crate::auth::{AccessGate, Authenticator, Passwords, TokenEndpoint, Tokens};
 use crate::config::{Config, ProjectCreation};
-use crate::http::{self, Origins, State};
+use crate::http::{self, Certificate, Origins, State};
 use crate::metrics::Metrics;
 use crate::{first_run, workers};
 use actix_web::web::Data;
@@ -97,6 +97,10 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
     let listener = TcpListener::bind(config.server.listen).with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
+    let certificate = match &config.tls {
+        Some(tls) => Some(Certificate::load(&tls.cert, &tls.key)?),
+        None => None,
+    };
     let draining = Arc::new(AtomicBool::new(false));
     let state = Data::new(State {
         formats: formats(),
@@ -127,6 +131,10 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         },
         header_timeout: config.limits.header_timeout,
         drain_timeout: config.server.drain_timeout,
+        reader_idle: config.limits.reader_idle,
+        h2_stream_window: config.limits.h2_stream_window,
+        h2_connection_window: config.limits.h2_connection_window,
+        certificate: certificate.clone(),
         connections: config.limits.connections,
     };
     let commands = tokio::spawn(admin::listen(
@@ -147,7 +155,9 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         draining.store(true, Ordering::Relaxed);
         handle.stop(true).await;
     });
+    let reloader = certificate.map(|certificate| tokio::spawn(reload_on_hangup(certificate)));
     server.await?;
+    reloader.inspect(tokio::task::JoinHandle::abort);
     commands.abort();
     sweeper.abort();
     let _ = std::fs::remove_file(config.storage.path.join(admin::SOCKET_NAME));
@@ -161,6 +171,7 @@ fn origins(config: &Config, address: std::net::SocketAddr) -> Origins {
     Origins {
         public_url,
         trusts: Box::new(move |ip| server.trusts(ip)),
+        tls: config.tls.is_some(),
         fallback: address.to_string(),
     }
 }
@@ -174,5 +185,21 @@ async fn told_to_stop() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+/// SIGHUP: the certificate may have been renewed.
+async fn reload_on_hangup(certificate: Arc<Certificate>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::error!("cannot listen for SIGHUP; a renewed certificate needs a restart");
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        let fresh = certificate.clone();
+        match tokio::task::spawn_blocking(move || fresh.reload()).await {
+            Ok(Ok(())) => tracing::info!("the certificate was read again"),
+            Ok(Err(error)) => tracing::error!("the certificate stays as it was: {error:#}"),
+            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        }
     }
 }

@@ -29,9 +29,11 @@ enum Password {
 
 /// Makes the administrator if there is no account, and tells the operator where things are.
 pub(crate) async fn welcome(config: &Config, catalog: &Catalog, passwords: &Passwords, address: SocketAddr) -> anyhow::Result<()> {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let password = administrator(config, catalog, passwords).await?;
+    let plain = if config.tls.is_some() { "" } else { " --plain-http" };
     let mut lines = vec![
-        format!("Granary is at http://{address}"),
+        format!("Granary is at {scheme}://{address}"),
         format!("  data in   {}", config.storage.path.display()),
     ];
     match &password {
@@ -47,8 +49,8 @@ pub(crate) async fn welcome(config: &Config, catalog: &Catalog, passwords: &Pass
             "Try:".to_owned(),
             format!("  docker login {address} --username {ADMIN}"),
             format!("  docker tag hello-world {address}/demo/hello:1.0 && docker push {address}/demo/hello:1.0"),
-            format!("  helm registry login {address} --plain-http --username {ADMIN}"),
-            format!("  curl --user {ADMIN} http://{address}/v2/_catalog"),
+            format!("  helm registry login {address}{plain} --username {ADMIN}"),
+            format!("  curl --user {ADMIN} {scheme}://{address}/v2/_catalog"),
         ]);
     }
     lines.push(String::new());

@@ -19,6 +19,7 @@ use values::{Network, Values};
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) server: Server,
+    pub(crate) tls: Option<Tls>,
     pub(crate) storage: Storage,
     pub(crate) database: Database,
     pub(crate) auth: Auth,
@@ -44,6 +45,13 @@ impl Server {
     pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(peer))
     }
+}
+
+/// Where certificate and key are. Neither set: no TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +106,9 @@ pub(crate) struct Limits {
     pub(crate) blob_lease: Duration,
     pub(crate) body_idle: Duration,
     pub(crate) header_timeout: Duration,
+    pub(crate) reader_idle: Duration,
+    pub(crate) h2_stream_window: u32,
+    pub(crate) h2_connection_window: u32,
     pub(crate) page_default: usize,
     pub(crate) page_max: usize,
     pub(crate) manifest_references: usize,
@@ -147,6 +158,7 @@ impl Config {
                         .collect()
                 }),
             },
+            tls: tls(values),
             storage: Storage {
                 path: values.text("storage.path").into(),
                 reserve: values.size("storage.reserve", 0),
@@ -193,6 +205,9 @@ impl Config {
                 blob_lease: values.duration("limits.blob_lease", "1m", "365d"),
                 body_idle: values.duration("limits.body_idle", "1s", "1d"),
                 header_timeout: values.duration("limits.header_timeout", "1s", "1h"),
+                reader_idle: values.duration("limits.reader_idle", "1s", "1h"),
+                h2_stream_window: window(values, "limits.h2_stream_window"),
+                h2_connection_window: window(values, "limits.h2_connection_window"),
                 page_default: values.count("limits.page_default", 1, 100_000),
                 page_max: values.count("limits.page_max", 1, 100_000),
                 manifest_references: values.count("limits.manifest_references", 1, MANY),
@@ -214,6 +229,34 @@ impl Config {
             admin_password,
         }
     }
+}
+
+fn tls(values: &mut Values) -> Option<Tls> {
+    let (cert, key) = (values.text("tls.cert"), values.text("tls.key"));
+    match (cert.is_empty(), key.is_empty()) {
+        (true, true) => None,
+        (false, false) => Some(Tls {
+            cert: cert.into(),
+            key: key.into(),
+        }),
+        _ => {
+            values
+                .problems
+                .push("tls.cert and tls.key go together: set both or neither".to_owned());
+            None
+        }
+    }
+}
+
+/// RFC 9113 §6.9.1: at least the initial 65,535 bytes, at most 2^31 - 1.
+fn window(values: &mut Values, key: &'static str) -> u32 {
+    values.read(key, 65_535, |text| {
+        let bytes = values::size(text)?;
+        u32::try_from(bytes)
+            .ok()
+            .filter(|bytes| (65_535..=i32::MAX.unsigned_abs()).contains(bytes))
+            .ok_or_else(|| "must be between 65535 bytes and 2147483647 bytes".to_owned())
+    })
 }
 
 fn public_url(text: &str) -> Result<String, String> {

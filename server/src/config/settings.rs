@@ -50,6 +50,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Addresses or networks (10.0.0.0/8) whose X-Forwarded-Proto and X-Forwarded-Host are believed.",
     ),
+    setting(
+        "tls.cert",
+        "",
+        "A PEM file with the certificate and its chain; SIGHUP reads it again. Empty: no TLS.",
+    ),
+    setting("tls.key", "", "A PEM file with the certificate's private key."),
     setting("storage.path", "./granary-data", "The folder that holds everything."),
     setting("storage.reserve", "64MiB", "Free space under which uploads are refused with 507."),
     secret(
@@ -105,6 +111,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A request body that brings no byte for this long is given up.",
     ),
     setting("limits.header_timeout", "30s", "How long a client may take to send its headers."),
+    setting(
+        "limits.reader_idle",
+        "60s",
+        "A client that takes none of the bytes that are there for it for this long is cut off.",
+    ),
+    setting(
+        "limits.h2_stream_window",
+        "8MiB",
+        "Bytes of one HTTP/2 request body under way, at most.",
+    ),
+    setting(
+        "limits.h2_connection_window",
+        "16MiB",
+        "Bytes of all request bodies of one HTTP/2 connection under way, at most.",
+    ),
     setting("limits.page_default", "100", "Entries of a page when the client names no number."),
     setting("limits.page_max", "1000", "Entries of a page, at most."),
     setting("limits.manifest_references", "10000", "Descriptors in one manifest, at most."),

@@ -29,7 +29,10 @@ pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, reque
         query: request.uri().query().unwrap_or(""),
         headers: &headers,
     };
-    let has_body = headers.get("content-length").is_some_and(|length| length != "0") || headers.get("transfer-encoding").is_some();
+    // In HTTP/2 a body needs no header that announces it.
+    let has_body = request.version() >= actix_web::http::Version::HTTP_2
+        || headers.get("content-length").is_some_and(|length| length != "0")
+        || headers.get("transfer-encoding").is_some();
     let body: Body = if has_body {
         Box::pin(IdleLimited::new(payload, state.body_idle))
     } else {

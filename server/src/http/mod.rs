@@ -4,15 +4,18 @@ mod bridge;
 mod health;
 mod origin;
 mod state;
+mod tls;
 mod token;
 
 pub(crate) use origin::Origins;
 pub(crate) use state::State;
+pub(crate) use tls::Certificate;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use granary_storage::clock::Millis;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
@@ -31,16 +34,27 @@ pub(crate) struct Options {
     pub(crate) header_timeout: Duration,
     /// How long in-flight requests may take once the server is told to stop.
     pub(crate) drain_timeout: Duration,
+    /// How long a client may take none of the bytes that are there for it.
+    pub(crate) reader_idle: Duration,
     /// Connections open at once, of all workers.
     pub(crate) connections: usize,
+    /// Bytes of one HTTP/2 request body that may be under way; an upload waits a round trip for each.
+    pub(crate) h2_stream_window: u32,
+    /// The same for all requests of one HTTP/2 connection.
+    pub(crate) h2_connection_window: u32,
+    /// Speaks TLS when there is one.
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// Builds the server on a socket that is already bound. Signals are the caller's.
 ///
 /// # Errors
-/// When the socket cannot be used.
-pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Options) -> std::io::Result<actix_web::dev::Server> {
+/// When the socket or the certificate cannot be used.
+pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Options) -> anyhow::Result<actix_web::dev::Server> {
     let workers = options.workers.max(1);
+    // Inherited by every connection: the kernel ends one whose peer takes nothing for so long, which no body of ours could notice.
+    let reader_idle = u32::try_from(options.reader_idle.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(&listener, reader_idle)?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -56,8 +70,13 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     .max_connections(options.connections.div_ceil(workers))
     .client_request_timeout(options.header_timeout)
     .shutdown_timeout(options.drain_timeout.as_secs())
-    .disable_signals()
-    .listen(listener)?;
+    .h2_initial_window_size(options.h2_stream_window)
+    .h2_initial_connection_window_size(options.h2_connection_window)
+    .disable_signals();
+    let server = match &options.certificate {
+        None => server.listen(listener)?,
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.clone().config()?)?,
+    };
     Ok(server.run())
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Origins {
     pub(crate) public_url: Option<String>,
     /// Whether a peer may speak for its clients (`server.trusted_proxies`).
     pub(crate) trusts: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// Whether this server itself speaks TLS.
+    pub(crate) tls: bool,
     /// The address that the server listens on, for requests without a usable `Host`.
     pub(crate) fallback: String,
 }
@@ -27,13 +29,15 @@ pub(super) fn origin(request: &HttpRequest, origins: &Origins) -> String {
             .flatten()
             .map(|value| value.split(',').next().unwrap_or(value).trim())
     };
-    let scheme = if forwarded("x-forwarded-proto") == Some("https") {
+    let scheme = if origins.tls || forwarded("x-forwarded-proto") == Some("https") {
         "https"
     } else {
         "http"
     };
     let host = forwarded("x-forwarded-host")
         .or_else(|| header("host"))
+        // HTTP/2 has no Host; its `:authority` is here.
+        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
         .filter(|host| is_host(host))
         .unwrap_or(&origins.fallback);
     format!("{scheme}://{host}")
@@ -58,6 +62,7 @@ mod tests {
         Origins {
             public_url: public_url.map(str::to_owned),
             trusts,
+            tls: false,
             fallback: "127.0.0.1:5000".into(),
         }
     }
