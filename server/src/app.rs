@@ -41,6 +41,14 @@ pub(crate) fn open_catalog(config: &Config) -> anyhow::Result<Catalog> {
         .context("cannot open the catalog")
 }
 
+/// Joins the catalog with the folder of blobs.
+pub(crate) fn open_stores(config: &Config, catalog: Catalog) -> anyhow::Result<Stores> {
+    let blobs = FsStore::open(config.storage.path.join("store"))
+        .map_err(with_cause)
+        .context("cannot open the blob store")?;
+    Ok(Stores::new(Arc::new(blobs), catalog, limits(config)))
+}
+
 /// A storage error with its cause, for the operator.
 pub(crate) fn with_cause(error: granary_storage::Error) -> anyhow::Error {
     match std::error::Error::source(&error) {
@@ -80,10 +88,7 @@ pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Ar
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let _lock = lock_data(&config)?;
     let catalog = open_catalog(&config)?;
-    let blobs = FsStore::open(config.storage.path.join("store"))
-        .map_err(with_cause)
-        .context("cannot open the blob store")?;
-    let stores = Stores::new(Arc::new(blobs), catalog.clone(), limits(&config));
+    let stores = open_stores(&config, catalog.clone())?;
 
     let passwords = passwords(&config, &catalog)?;
     let tokens = Arc::new(
@@ -140,7 +145,8 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let commands = tokio::spawn(admin::listen(
         &config.storage.path,
         Admin {
-            catalog: catalog.clone(),
+            stores: stores.clone(),
+            orphan_age: config.sweep.orphan_age,
             passwords: passwords.clone(),
         },
     )?);

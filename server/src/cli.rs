@@ -60,6 +60,12 @@ pub(crate) enum Command {
     /// Manage projects and their members.
     #[command(subcommand)]
     Project(ProjectCommand),
+    /// Check that everything stored is whole; exit code 3 when something is lost or wrong.
+    Fsck {
+        /// Only look at what is there and how long it is; do not read and hash every byte.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
     /// Print the version.
@@ -167,6 +173,8 @@ mod tests {
             "granary user disable ci",
             "granary project create acme",
             "granary project grant acme ci developer",
+            "granary fsck",
+            "granary fsck --quick --data d --output json",
             "granary completions bash",
             "granary version",
         ] {

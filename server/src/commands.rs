@@ -1,4 +1,4 @@
-//! What each command does, and the exit codes that scripts rely on: 0 done, 1 failed, 2 usage.
+//! What each command does, and the exit codes that scripts rely on: 0 done, 1 failed, 2 usage, 3 findings.
 
 use crate::admin::{self, Admin, Command, Outcome, Table};
 use crate::cli::{Cli, Command as Typed, ConfigCommand, Globals, Output, ProjectCommand, Switch, UserCommand};
@@ -15,6 +15,8 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// The configuration or the command line is wrong.
 const USAGE: u8 = 2;
+/// Something is lost or wrong.
+const FINDINGS: u8 = 3;
 /// Bytes of a password read from standard input, at most.
 const PASSWORD_INPUT_MAX: u64 = 4096;
 
@@ -104,6 +106,7 @@ fn with_config(typed: Typed, loaded: Loaded, globals: &Globals) -> anyhow::Resul
             public: switch == Switch::On,
         },
         Typed::Project(ProjectCommand::Members { project }) => Command::ProjectMembers { name: project },
+        Typed::Fsck { quick } => Command::Fsck { quick },
         // Answered before a configuration was read.
         Typed::Version | Typed::Completions { .. } => return Ok(DONE),
     };
@@ -125,7 +128,12 @@ fn manage(config: &Config, command: Command) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let catalog = app::open_catalog(config)?;
     let passwords = app::passwords(config, &catalog)?;
-    Ok(runtime.block_on(Admin { catalog, passwords }.run(command)))
+    let admin = Admin {
+        stores: app::open_stores(config, catalog)?,
+        orphan_age: config.sweep.orphan_age,
+        passwords,
+    };
+    Ok(runtime.block_on(admin.run(command)))
 }
 
 fn password() -> anyhow::Result<String> {
@@ -152,19 +160,31 @@ fn show(outcome: Outcome, output: Output) -> anyhow::Result<u8> {
             Ok(DONE)
         }
         (Outcome::Done(what), Output::Json) => print(&format!("{}\n", serde_json::json!({"done": what}))),
-        (Outcome::Rows(table), Output::Json) => {
-            let object = |row: &Vec<String>| {
-                let keys = table.columns.iter().map(|column| column.to_ascii_lowercase());
-                keys.zip(row.iter().map(|cell| serde_json::json!(cell)))
-                    .collect::<serde_json::Map<_, _>>()
+        (Outcome::Rows(table), Output::Json) => print(&format!("{}\n", objects(&table))),
+        (Outcome::Checked { findings, loss, summary }, output) => {
+            match output {
+                Output::Json => print(&format!(
+                    "{}\n",
+                    serde_json::json!({"findings": objects(&findings), "summary": summary})
+                ))?,
+                Output::Table if findings.rows.is_empty() => DONE,
+                Output::Table => print(&aligned(&findings))?,
             };
-            print(&format!(
-                "{}\n",
-                serde_json::Value::from_iter(table.rows.iter().map(object).map(serde_json::Value::Object))
-            ))
+            complain(&summary);
+            Ok(if loss { FINDINGS } else { DONE })
         }
         (Outcome::Rows(table), Output::Table) => print(&aligned(&table)),
     }
+}
+
+/// The rows as JSON objects under the columns' names.
+fn objects(table: &Table) -> serde_json::Value {
+    let object = |row: &Vec<String>| {
+        let keys = table.columns.iter().map(|column| column.to_ascii_lowercase());
+        keys.zip(row.iter().map(|cell| serde_json::json!(cell)))
+            .collect::<serde_json::Map<_, _>>()
+    };
+    table.rows.iter().map(object).map(serde_json::Value::Object).collect()
 }
 
 fn aligned(table: &Table) -> String {

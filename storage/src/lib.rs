@@ -14,6 +14,7 @@ pub mod clock;
 pub mod digest;
 mod error;
 mod failpoint;
+pub mod fsck;
 pub mod limits;
 pub mod name;
 mod store;

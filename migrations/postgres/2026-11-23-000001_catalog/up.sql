@@ -68,6 +68,8 @@ CREATE TABLE edge (
     parent TEXT COLLATE "C" NOT NULL,
     child TEXT COLLATE "C" NOT NULL,
     role TEXT COLLATE "C" NOT NULL,
+    -- Whether the child had to be here when the manifest came.
+    required BOOLEAN NOT NULL,
     PRIMARY KEY (repository, parent, child, role),
     FOREIGN KEY (repository, parent) REFERENCES artifact (repository, digest) ON DELETE CASCADE
 );

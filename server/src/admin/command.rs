@@ -2,14 +2,17 @@
 
 use crate::auth::{Passwords, check_account_name, check_password};
 use granary_storage::access::Role;
-use granary_storage::catalog::Catalog;
+use granary_storage::fsck;
 use granary_storage::name::ProjectName;
-use granary_storage::{Error, Result, What};
+use granary_storage::{Error, Result, Stores, What};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Rows of one read while listing.
 const PAGE: usize = 500;
+/// Findings of one check that are listed; more are counted.
+const FINDINGS: usize = 10_000;
 
 /// What can be asked.
 #[derive(Serialize, Deserialize)]
@@ -35,6 +38,8 @@ pub(crate) enum Command {
     ProjectRevoke { project: String, account: String },
     /// List the members of a project.
     ProjectMembers { name: String },
+    /// Check the whole store.
+    Fsck { quick: bool },
 }
 
 /// What comes back.
@@ -45,6 +50,15 @@ pub(crate) enum Outcome {
     Done(String),
     /// A table.
     Rows(Table),
+    /// What a check found: the findings, whether content is lost or wrong, and a sentence that sums up.
+    Checked {
+        /// The findings.
+        findings: Table,
+        /// Whether any of them means that content is lost or wrong.
+        loss: bool,
+        /// What was looked at, and what came of it.
+        summary: String,
+    },
     /// A sentence that says why nothing was done.
     Failed(String),
 }
@@ -61,8 +75,10 @@ pub(crate) struct Table {
 /// Carries commands out.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    /// Where accounts and projects are.
-    pub(crate) catalog: Catalog,
+    /// Everything that is managed.
+    pub(crate) stores: Stores,
+    /// Files that nothing names are worth a finding once they are older.
+    pub(crate) orphan_age: Duration,
     /// Hashes passwords.
     pub(crate) passwords: Arc<Passwords>,
 }
@@ -80,7 +96,7 @@ impl Admin {
 
     async fn try_run(&self, command: Command) -> Result<Outcome> {
         let by: Arc<str> = BY.into();
-        let catalog = &self.catalog;
+        let catalog = &self.stores.catalog;
         Ok(match command {
             Command::UserCreate { name, password, admin } => {
                 check_account_name(&name)?;
@@ -136,6 +152,39 @@ impl Admin {
                     members.into_iter().map(|(account, role)| vec![account, role.to_string()]),
                 )
             }
+            Command::Fsck { quick } => self.check(!quick).await?,
+        })
+    }
+
+    async fn check(&self, hash: bool) -> Result<Outcome> {
+        let (mut rows, mut count, mut losses) = (Vec::new(), 0_u64, 0_u64);
+        let options = fsck::Options {
+            hash,
+            orphan_age: self.orphan_age,
+        };
+        let checked = fsck::check(&self.stores, options, |problem| {
+            count += 1;
+            losses += u64::from(problem.is_loss());
+            if rows.len() < FINDINGS {
+                rows.push(vec![problem.code().to_owned(), yes(problem.is_loss()), problem.to_string()]);
+            }
+        })
+        .await?;
+        let fsck::Checked {
+            blobs,
+            bytes,
+            manifests,
+            tags,
+            uploads,
+            files,
+        } = checked;
+        Ok(Outcome::Checked {
+            findings: table_of(&["FINDING", "LOSS", "DETAIL"], rows),
+            loss: losses > 0,
+            summary: format!(
+                "checked {blobs} blobs ({bytes} bytes hashed), {manifests} manifests, {tags} tags, {uploads} uploads, {files} files: \
+                 {count} findings, {losses} of them a loss"
+            ),
         })
     }
 
@@ -143,7 +192,7 @@ impl Admin {
         let mut rows = Vec::new();
         let mut after: Option<ProjectName> = None;
         loop {
-            let page = self.catalog.projects(after.map(|name| name.to_string()), PAGE).await?;
+            let page = self.stores.catalog.projects(after.map(|name| name.to_string()), PAGE).await?;
             after = page.last().map(|project| project.name.clone());
             let full = page.len() == PAGE;
             rows.extend(page.into_iter().map(|project| vec![project.name.to_string(), yes(project.public)]));
@@ -162,8 +211,12 @@ fn yes(value: bool) -> String {
 }
 
 fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Outcome {
-    Outcome::Rows(Table {
+    Outcome::Rows(table_of(columns, rows))
+}
+
+fn table_of(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    Table {
         columns: columns.iter().map(|column| (*column).to_owned()).collect(),
         rows: rows.into_iter().collect(),
-    })
+    }
 }

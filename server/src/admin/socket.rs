@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 pub(crate) const SOCKET_NAME: &str = "granary.sock";
 /// Bytes in one command, at most.
 const LINE_MAX: u64 = 64 * 1024;
-/// How long the command line waits for an answer.
+/// How long either side waits for the other to send or take a line. A command itself may take longer: a check reads everything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves commands until the task is dropped. The caller holds the store's lock, so an old socket is a dead one.
@@ -35,7 +35,7 @@ pub(crate) fn listen(data: &Path, admin: Admin) -> io::Result<impl Future<Output
                 Ok((stream, _)) => {
                     let admin = admin.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = tokio::time::timeout(PATIENCE, answer(stream, &admin)).await.unwrap_or(Ok(())) {
+                        if let Err(error) = answer(stream, &admin).await {
                             tracing::debug!(%error, "a command connection broke");
                         }
                     });
@@ -52,14 +52,15 @@ pub(crate) fn listen(data: &Path, admin: Admin) -> io::Result<impl Future<Output
 async fn answer(stream: tokio::net::UnixStream, admin: &Admin) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
-    tokio::io::BufReader::new(reader.take(LINE_MAX)).read_line(&mut line).await?;
+    let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
     let outcome = match serde_json::from_str::<Command>(&line) {
         Ok(command) => admin.run(command).await,
         Err(_) => Outcome::Failed("the running server does not know this command; is it of another version?".into()),
     };
     let mut reply = serde_json::to_vec(&outcome)?;
     reply.push(b'\n');
-    writer.write_all(&reply).await
+    tokio::time::timeout(PATIENCE, writer.write_all(&reply)).await?
 }
 
 /// Asks a running server; `None` when there is none.
@@ -72,7 +73,7 @@ pub(crate) fn ask(data: &Path, command: &Command) -> io::Result<Option<Outcome>>
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
         Err(error) => return Err(error),
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    // No limit on reading: the server's end closes the socket when it stops, however it stops.
     let mut line = serde_json::to_vec(command)?;
     line.push(b'\n');
     stream.write_all(&line)?;

@@ -80,6 +80,10 @@ impl BlobStore for MemoryStore {
         Ok(self.writer(upload, bytes))
     }
 
+    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
+        Ok(self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.len() as u64))
+    }
+
     async fn discard(&self, upload: UploadId) -> Result<()> {
         self.content().uploads.remove(&upload);
         Ok(())

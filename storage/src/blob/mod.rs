@@ -181,6 +181,9 @@ pub trait BlobStore: Send + Sync + 'static {
     /// `NotFound`/`Upload` when the store holds nothing of it.
     async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>>;
 
+    /// Bytes that an upload holds, or `None` when there is nothing of it.
+    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>>;
+
     /// Throws an upload's bytes away. Absent is fine.
     async fn discard(&self, upload: UploadId) -> Result<()>;
 

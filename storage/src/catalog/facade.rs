@@ -283,6 +283,17 @@ units! {
     /// Artifacts whose subject is `subject`, by digest, after `after`.
     pub read referrers(repository: RepositoryId, subject: Digest, artifact_type: Option<String>, after: Option<Digest>, limit: usize) -> Vec<Referrer> => referrers;
 
+    /// Every blob by digest, after `after`.
+    pub read check_blobs(after: Option<Digest>, limit: usize) -> Vec<BlobCheck> => check_blobs;
+    /// Every live artifact, with what it needs and its repository lacks.
+    pub read check_artifacts(after: Option<(RepositoryId, Digest)>, limit: usize) -> Vec<ArtifactCheck> => check_artifacts;
+    /// Every live tag.
+    pub read check_versions(after: Option<(RepositoryId, String)>, limit: usize) -> Vec<VersionCheck> => check_versions;
+    /// Every open upload.
+    pub read check_uploads(after: Option<UploadId>, limit: usize) -> Vec<Upload> => check_uploads;
+    /// What the database finds wrong with its own files.
+    pub read check_database() -> Vec<String> => check_database;
+
     /// Makes an account. `Conflict`/`Credentials` when it exists.
     pub write create_account(name: String, password_hash: String, admin: bool, by: Arc<str>) -> Account => create_account;
     /// Makes the first account of all; `None` when there is any.

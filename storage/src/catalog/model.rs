@@ -326,6 +326,47 @@ pub struct Referrer {
     pub descriptor: String,
 }
 
+/// A blob as the check of the whole store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobCheck {
+    /// The blob.
+    pub blob: Blob,
+    /// Its state in the catalog.
+    pub state: String,
+}
+
+/// A live artifact as the check of the whole store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactCheck {
+    /// Its repository.
+    pub repository: RepositoryId,
+    /// That repository's name.
+    pub name: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether its bytes are there and have that digest.
+    pub intact: bool,
+    /// What it needs and the repository lacks.
+    pub missing: Vec<Digest>,
+}
+
+/// A live tag as the check of the whole store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionCheck {
+    /// Its repository.
+    pub repository: RepositoryId,
+    /// That repository's name.
+    pub name: String,
+    /// The tag.
+    pub tag: Tag,
+    /// What it points at.
+    pub digest: Digest,
+    /// Whether that is live.
+    pub live: bool,
+    /// Whether its history ends with that.
+    pub recorded: bool,
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {

@@ -74,6 +74,7 @@ diesel::table! {
         parent -> Text,
         child -> Text,
         role -> Text,
+        required -> Bool,
     }
 }
 

@@ -115,6 +115,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The length of a file; `None` for one that is not there.
+async fn size(path: PathBuf) -> Result<Option<u64>> {
+    blocking(move || match std::fs::metadata(&path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    })
+    .await
+}
+
 #[async_trait]
 impl BlobStore for FsStore {
     async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
@@ -159,14 +169,12 @@ impl BlobStore for FsStore {
         read::stream(self.0.blob_path(&blob.key), blob.clone(), range, self.0.buffers.clone()).await
     }
 
+    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
+        size(self.0.upload_path(upload)).await
+    }
+
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
-        let path = self.0.blob_path(key);
-        blocking(move || match std::fs::metadata(&path) {
-            Ok(found) => Ok(Some(found.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        })
-        .await
+        size(self.0.blob_path(key)).await
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<()> {

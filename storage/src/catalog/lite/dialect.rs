@@ -53,6 +53,24 @@ pub(crate) fn lock_artifact(_: &mut Conn, _: i64, _: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// What SQLite finds wrong with its own file, foreign keys included.
+pub(crate) fn integrity(c: &mut Conn) -> Outcome<Vec<String>> {
+    let problems: Vec<Problem> = diesel::sql_query("SELECT integrity_check AS problem FROM pragma_integrity_check").load(c)?;
+    let orphans: Vec<Problem> = diesel::sql_query(
+        "SELECT 'row ' || coalesce(rowid, '?') || ' of ' || \"table\" || ' refers to nothing in ' || parent AS problem \
+         FROM pragma_foreign_key_check",
+    )
+    .load(c)?;
+    let all = problems.into_iter().chain(orphans).map(|Problem { problem }| problem);
+    Ok(all.filter(|problem| problem != "ok").collect())
+}
+
+#[derive(QueryableByName)]
+struct Problem {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    problem: String,
+}
+
 /// Events after `after` that no open transaction can still slip in front of.
 pub(crate) fn settled_events(c: &mut Conn, after: i64, limit: i64) -> Outcome<Vec<EventRow>> {
     Ok(event::table.filter(event::seq.gt(after)).order(event::seq).limit(limit).load(c)?)

@@ -6,6 +6,7 @@
 mod accounts;
 mod blobs;
 mod events;
+mod fsck;
 mod manifests;
 mod projects;
 mod put_manifest;
@@ -18,6 +19,7 @@ mod uploads;
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
 pub(crate) use events::*;
+pub(crate) use fsck::*;
 pub(crate) use manifests::*;
 pub(crate) use projects::*;
 pub(crate) use put_manifest::*;

@@ -178,9 +178,11 @@ fn store(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
                 edge::parent.eq(&digest),
                 edge::child.eq(reference.child.to_string()),
                 edge::role.eq(reference.role.as_str()),
+                edge::required.eq(reference.required),
             ))
             .on_conflict((edge::repository, edge::parent, edge::child, edge::role))
-            .do_nothing()
+            .do_update()
+            .set(edge::required.eq(reference.required))
             .execute(c)?;
     }
     Ok(())

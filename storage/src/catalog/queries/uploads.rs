@@ -13,9 +13,9 @@ use diesel::prelude::*;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-type Row = (String, i64, String, String, i64, i64, i64);
+pub(super) type Row = (String, i64, String, String, i64, i64, i64);
 
-fn value((id, repository, principal, algorithm, offset, epoch, expires_at): Row) -> Outcome<Upload> {
+pub(super) fn value((id, repository, principal, algorithm, offset, epoch, expires_at): Row) -> Outcome<Upload> {
     Ok(Upload {
         id: parse(&id)?,
         repository: RepositoryId(repository),
