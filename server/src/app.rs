@@ -3,7 +3,7 @@
 use crate::admin::{self, Admin, StoreLock};
 use crate::auth::{AccessGate, Authenticator, Passwords, TokenEndpoint, Tokens};
 use crate::config::{Config, ProjectCreation};
-use crate::http::{self, Certificate, Origins, State};
+use crate::http::{self, Certificate, Origins, Patience, State};
 use crate::metrics::Metrics;
 use crate::{first_run, workers};
 use actix_web::web::Data;
@@ -81,6 +81,7 @@ pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Ar
         catalog.clone(),
         config.auth.basic_cache,
         config.auth.hash_concurrency,
+        config.auth.hash_queue,
     )?))
 }
 
@@ -100,6 +101,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let everyone_creates = config.auth.project_creation == ProjectCreation::Users;
     let gate = Arc::new(AccessGate::new(catalog.clone(), config.auth.anonymous, everyone_creates));
 
+    raise_file_limit(config.limits.connections);
     let listener = TcpListener::bind(config.server.listen).with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
     let certificate = match &config.tls {
@@ -124,7 +126,10 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
             refresh_lifetime: config.auth.refresh_token_lifetime,
         },
         origins: origins(&config, address),
-        body_idle: config.limits.body_idle,
+        patience: Patience {
+            idle: config.limits.body_idle,
+            rate: config.limits.body_rate,
+        },
         metrics: Metrics::new(),
         draining: draining.clone(),
     });
@@ -207,5 +212,31 @@ async fn reload_on_hangup(certificate: Arc<Certificate>) {
             Ok(Err(error)) => tracing::error!("the certificate stays as it was: {error:#}"),
             Err(error) => tracing::error!(%error, "the certificate stays as it was"),
         }
+    }
+}
+
+/// Files that the server needs open besides one for each connection: the store's, the database's, the logs'.
+const OWN_FILES: u64 = 512;
+
+/// Asks the system for as many open files as the connections need, and says so when it gives fewer.
+fn raise_file_limit(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    // A connection that is being served has its socket and a blob's file.
+    let wanted = (connections as u64).saturating_mul(2).saturating_add(OWN_FILES);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    limit.current = Some(limit.maximum.map_or(wanted, |most| most.min(wanted)));
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) if limit.current < Some(wanted) => {
+            tracing::warn!(
+                allowed = limit.current,
+                wanted,
+                "the system allows fewer open files than limits.connections needs; raise it (LimitNOFILE, ulimit -n)"
+            );
+        }
+        Ok(()) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Passwords {
     catalog: Catalog,
     /// Bounds the hashes that run at once: each takes 19 MiB and tens of milliseconds.
     running: Arc<Semaphore>,
+    /// Bounds those that run or wait: a flood of logins is turned away rather than collected.
+    queue: Arc<Semaphore>,
     /// Keyed with a secret of this process, so that the memory holds nothing to guess against.
     secret: hmac::Key,
     remembered: Cache<[u8; 32], Remembered>,
@@ -46,15 +48,16 @@ pub(crate) struct Verified {
 }
 
 impl Passwords {
-    /// A checker that remembers for `remember_for` and runs `concurrency` hashes at once.
+    /// A checker that remembers for `remember_for`, runs `concurrency` hashes at once and lets `queue` more wait.
     ///
     /// # Errors
     /// `Internal` when the system has no randomness.
-    pub(crate) fn new(catalog: Catalog, remember_for: Duration, concurrency: usize) -> Result<Self> {
+    pub(crate) fn new(catalog: Catalog, remember_for: Duration, concurrency: usize, queue: usize) -> Result<Self> {
         let secret = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).map_err(|_| Error::internal("no randomness"))?;
         Ok(Self {
             catalog,
             running: Arc::new(Semaphore::new(concurrency.max(1))),
+            queue: Arc::new(Semaphore::new(concurrency.max(1) + queue)),
             secret,
             remembered: Cache::new(REMEMBERED),
             remember_for,
@@ -72,7 +75,8 @@ impl Passwords {
     /// Checks a name and a password.
     ///
     /// # Errors
-    /// `Unauthenticated`/`Credentials`, the same for an unknown account, a wrong password and a disabled account.
+    /// `Unauthenticated`/`Credentials`, the same for an unknown account, a wrong password and a disabled account;
+    /// `TooManyRequests`/`Credentials` when too many wait already.
     pub(crate) async fn verify(&self, name: &str, password: &str) -> Result<Verified> {
         let key = self.key(name, password);
         loop {
@@ -132,12 +136,19 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| {
+            Error::new(
+                ErrorKind::TooManyRequests,
+                What::Credentials,
+                "too many logins are being checked; try again shortly",
+            )
+        })?;
         let permit = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             // The 19 MiB that the hash took would otherwise stay with the allocator for as long as nothing else happens.
             crate::memory::give_back();
-            drop(permit);
+            drop((permit, place));
             done
         });
         done.await.map_err(Error::internal)?

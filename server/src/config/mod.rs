@@ -83,6 +83,7 @@ pub(crate) struct Auth {
     pub(crate) project_creation: ProjectCreation,
     pub(crate) basic_cache: Duration,
     pub(crate) hash_concurrency: usize,
+    pub(crate) hash_queue: usize,
 }
 
 /// Who creates a project by pushing into it first.
@@ -105,6 +106,7 @@ pub(crate) struct Limits {
     pub(crate) upload_expiry: Duration,
     pub(crate) blob_lease: Duration,
     pub(crate) body_idle: Duration,
+    pub(crate) body_rate: u64,
     pub(crate) header_timeout: Duration,
     pub(crate) reader_idle: Duration,
     pub(crate) h2_stream_window: u32,
@@ -193,6 +195,7 @@ impl Config {
                 ),
                 basic_cache: values.duration("auth.basic_cache", "0s", "1h"),
                 hash_concurrency: values.count("auth.hash_concurrency", 1, 64),
+                hash_queue: values.count("auth.hash_queue", 1, MANY),
             },
             oci: Oci {
                 allow_missing: values.flag("oci.allow_missing"),
@@ -204,6 +207,7 @@ impl Config {
                 upload_expiry: values.duration("limits.upload_expiry", "1m", "365d"),
                 blob_lease: values.duration("limits.blob_lease", "1m", "365d"),
                 body_idle: values.duration("limits.body_idle", "1s", "1d"),
+                body_rate: values.size("limits.body_rate", 0),
                 header_timeout: values.duration("limits.header_timeout", "1s", "1h"),
                 reader_idle: values.duration("limits.reader_idle", "1s", "1h"),
                 h2_stream_window: window(values, "limits.h2_stream_window"),

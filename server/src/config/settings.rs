@@ -84,6 +84,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("auth.hash_concurrency", "2", "Password hashes computed at once; each takes 19 MiB."),
     setting(
+        "auth.hash_queue",
+        "100",
+        "Logins that wait for their turn to be checked, at most; more are answered with 429.",
+    ),
+    setting(
         "oci.allow_missing",
         "false",
         "Whether a manifest may name blobs and manifests that its repository does not hold (sparse copies).",
@@ -109,6 +114,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "limits.body_idle",
         "60s",
         "A request body that brings no byte for this long is given up.",
+    ),
+    setting(
+        "limits.body_rate",
+        "128",
+        "Bytes a second that a request body brings at least, over any limits.body_idle; 0: any.",
     ),
     setting("limits.header_timeout", "30s", "How long a client may take to send its headers."),
     setting(
@@ -192,7 +202,11 @@ pub(crate) fn limits_page() -> String {
          | setting | default | what it bounds |\n|---|---|---|\n",
     );
     let bounds = |setting: &&Setting| {
-        setting.key.starts_with("limits.") || matches!(setting.key, "storage.reserve" | "auth.token_lifetime" | "auth.hash_concurrency")
+        setting.key.starts_with("limits.")
+            || matches!(
+                setting.key,
+                "storage.reserve" | "auth.token_lifetime" | "auth.hash_concurrency" | "auth.hash_queue"
+            )
     };
     for Setting { key, default, doc, .. } in SETTINGS.iter().filter(bounds) {
         text.push_str(&format!("| `{key}` | {default} | {doc} |\n"));

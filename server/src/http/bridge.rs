@@ -34,7 +34,7 @@ pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, reque
         || headers.get("content-length").is_some_and(|length| length != "0")
         || headers.get("transfer-encoding").is_some();
     let body: Body = if has_body {
-        Box::pin(IdleLimited::new(payload, state.body_idle))
+        Box::pin(Timed::new(payload, state.patience))
     } else {
         Box::pin(stream::empty())
     };
@@ -87,44 +87,81 @@ impl MessageBody for LengthOnly {
     }
 }
 
-/// A request's body that ends in an error when the client sends nothing for too long:
-/// the framework itself waits for ever.
-struct IdleLimited {
-    payload: web::Payload,
-    idle: Duration,
-    timer: Pin<Box<Sleep>>,
+/// How slow a client may be with its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// A body that brings no byte for this long is given up.
+    pub(crate) idle: Duration,
+    /// Bytes a second, at least, over any such time.
+    pub(crate) rate: u64,
 }
 
-impl IdleLimited {
-    fn new(payload: web::Payload, idle: Duration) -> Self {
+/// A request's body that ends in an error when the client sends nothing, or next to nothing, for too long:
+/// the framework itself waits for ever. Only the time spent waiting for the client counts, not what the store takes.
+struct Timed {
+    payload: web::Payload,
+    patience: Patience,
+    /// Since when the client is being waited for.
+    waiting: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    /// Time waited, and bytes that came meanwhile, since both were last counted from nothing.
+    waited: Duration,
+    came: u64,
+}
+
+impl Timed {
+    fn new(payload: web::Payload, patience: Patience) -> Self {
         Self {
             payload,
-            idle,
-            timer: Box::pin(sleep(idle)),
+            patience,
+            waiting: None,
+            timer: Box::pin(sleep(patience.idle)),
+            waited: Duration::ZERO,
+            came: 0,
         }
+    }
+
+    /// Counts a frame; whether the client keeps up.
+    fn keeps_up(&mut self, bytes: usize) -> bool {
+        self.waited += self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.came += bytes as u64;
+        if self.waited < self.patience.idle {
+            return true;
+        }
+        let least = self.patience.rate.saturating_mul(self.waited.as_secs());
+        let enough = self.came >= least;
+        (self.waited, self.came) = (Duration::ZERO, 0);
+        enough
     }
 }
 
-impl Stream for IdleLimited {
+impl Stream for Timed {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match Pin::new(&mut self.payload).poll_next(cx) {
-            Poll::Ready(frame) => {
-                let deadline = Instant::now() + self.idle;
-                self.timer.as_mut().reset(deadline);
-                Poll::Ready(frame.map(|frame| frame.map_err(|cause| broken(&cause))))
-            }
+            Poll::Ready(Some(Ok(bytes))) if !self.keeps_up(bytes.len()) => Poll::Ready(Some(Err(stalled()))),
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(|cause| broken(&cause)))),
             Poll::Pending => {
+                if self.waiting.is_none() {
+                    let now = Instant::now();
+                    self.waiting = Some(now);
+                    let deadline = now + self.patience.idle;
+                    self.timer.as_mut().reset(deadline);
+                }
                 ready!(self.timer.as_mut().poll(cx));
-                Poll::Ready(Some(Err(Error::new(
-                    ErrorKind::Timeout,
-                    What::Request,
-                    "the request's body stopped arriving",
-                ))))
+                Poll::Ready(Some(Err(stalled())))
             }
         }
     }
+}
+
+fn stalled() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        What::Request,
+        "the request's body stopped arriving, or came too slowly",
+    )
 }
 
 fn broken(cause: &actix_web::error::PayloadError) -> Error {

@@ -7,6 +7,7 @@ mod state;
 mod tls;
 mod token;
 
+pub(crate) use bridge::Patience;
 pub(crate) use origin::Origins;
 pub(crate) use state::State;
 pub(crate) use tls::Certificate;

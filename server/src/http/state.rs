@@ -1,12 +1,12 @@
 //! What every request handler shares.
 
+use super::bridge::Patience;
 use super::origin::Origins;
 use crate::auth::{Authenticator, TokenEndpoint};
 use crate::metrics::Metrics;
 use granary_formats::{Dispatch, Registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// Shared by all workers.
 pub(crate) struct State {
@@ -20,8 +20,8 @@ pub(crate) struct State {
     pub(crate) tokens: TokenEndpoint,
     /// How clients know this server.
     pub(crate) origins: Origins,
-    /// A body without a byte for this long is given up.
-    pub(crate) body_idle: Duration,
+    /// How slow a client may be with a request's body.
+    pub(crate) patience: Patience,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Whether the server is on its way down.
