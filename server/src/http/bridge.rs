@@ -98,7 +98,7 @@ pub(crate) struct Patience {
 
 /// A request's body that ends in an error when the client sends nothing, or next to nothing, for too long:
 /// the framework itself waits for ever. Only the time spent waiting for the client counts, not what the store takes.
-struct Timed {
+pub(super) struct Timed {
     payload: web::Payload,
     patience: Patience,
     /// Since when the client is being waited for.
@@ -110,7 +110,7 @@ struct Timed {
 }
 
 impl Timed {
-    fn new(payload: web::Payload, patience: Patience) -> Self {
+    pub(super) fn new(payload: web::Payload, patience: Patience) -> Self {
         Self {
             payload,
             patience,

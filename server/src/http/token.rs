@@ -1,5 +1,6 @@
 //! `GET` and `POST /token` on the wire: parameters or a form in, JSON out.
 
+use super::bridge::Timed;
 use super::origin::origin;
 use super::state::State;
 use crate::auth::{Credentials, TokenReply, TokenRequest};
@@ -35,7 +36,7 @@ pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpRe
 /// `POST /token` with a form (OAuth2): `grant_type=password|refresh_token`.
 pub(super) async fn post(state: web::Data<State>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let answer = async {
-        let form = read_form(payload).await?;
+        let form = read_form(Timed::new(payload, state.patience)).await?;
         let fields = Fields::parse(&form);
         let credentials = match fields.first("grant_type").as_str() {
             "password" => Credentials::Password(fields.first("username"), fields.first("password")),
@@ -71,10 +72,10 @@ fn basic(request: &HttpRequest) -> Result<Credentials> {
     }
 }
 
-async fn read_form(mut payload: web::Payload) -> Result<String> {
+async fn read_form(mut body: Timed) -> Result<String> {
     let mut form = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|cause| Error::invalid(What::Request, "the form did not arrive whole").because(cause.to_string()))?;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
         if form.len() + chunk.len() > FORM_MAX {
             return Err(Error::new(ErrorKind::TooLarge, What::Request, "the form is larger than 64 KiB"));
         }
@@ -149,6 +150,8 @@ fn refused(state: &State, request: &HttpRequest, error: &Error) -> HttpResponse 
             (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN")
         }
         ErrorKind::StorageFull | ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+        ErrorKind::Timeout => (StatusCode::REQUEST_TIMEOUT, "UNSUPPORTED"),
         _ => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
     };
     let mut response = HttpResponse::build(status);
