@@ -2,7 +2,7 @@
 //! little is known. Manifests listed under the fallback tag of clients that predate the
 //! API are folded in (distribution-spec, "Enabling the Referrers API").
 
-use super::discovery::{cut, next_page, not_asked};
+use super::discovery::{next_page, not_asked};
 use super::manifest::OCI_INDEX;
 use super::op::{Act, Op};
 use crate::dispatch::Granted;
@@ -15,6 +15,7 @@ use http::{HeaderName, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
@@ -32,25 +33,32 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(not_asked());
     };
     let after: Option<Digest> = page.after.as_ref().map(|text| text.parse()).transpose()?;
-    let mut found = Vec::new();
+    let mut found: Arc<[Referrer]> = Arc::default();
     if let Some(repository) = granted.repository().filter(|_| page.limit > 0) {
         found = stores
             .catalog
             .referrers(repository.id, *subject, artifact_type.clone(), after, page.limit + 1)
             .await?;
-        let known = |held: &Referrer, found: &[Referrer]| found.iter().any(|other| other.digest == held.digest);
-        for held in fallback(stores, repository.id, subject).await? {
+        let mut more = fallback(stores, repository.id, subject).await?;
+        more.retain(|held| {
             let wanted = artifact_type.is_none() || held.artifact_type == *artifact_type;
-            if wanted && after.is_none_or(|after| text_order(&held.digest) > text_order(&after)) && !known(&held, &found) {
-                found.push(held);
-            }
+            let known = found.iter().any(|other| other.digest == held.digest);
+            wanted && !known && after.is_none_or(|after| text_order(&held.digest) > text_order(&after))
+        });
+        if !more.is_empty() {
+            more.extend(found.iter().cloned());
+            more.sort_by_cached_key(|referrer| text_order(&referrer.digest));
+            found = more.into();
         }
-        found.sort_by_cached_key(|referrer| text_order(&referrer.digest));
     }
-    let next = cut(&mut found, page, |referrer| referrer.digest.to_string());
+    let shown = &found[..found.len().min(page.limit)];
+    let next = shown
+        .last()
+        .filter(|_| found.len() > page.limit)
+        .map(|referrer| referrer.digest.to_string());
     let reply = Reply::new(StatusCode::OK)
         .header(CONTENT_TYPE, OCI_INDEX)
-        .with(ReplyBody::Bytes(index(&found).into()));
+        .with(ReplyBody::Bytes(index(shown).into()));
     let (reply, filter) = match artifact_type {
         Some(wanted) => (
             reply.header(FILTERS_APPLIED, "artifactType"),
@@ -71,7 +79,11 @@ fn text_order(digest: &Digest) -> String {
 
 /// An index of ready-made descriptors.
 fn index(referrers: &[Referrer]) -> String {
-    let mut body = format!("{{\"schemaVersion\":2,\"mediaType\":\"{OCI_INDEX}\",\"manifests\":[");
+    let size = referrers.iter().map(|referrer| referrer.descriptor.len() + 1).sum::<usize>() + 128;
+    let mut body = String::with_capacity(size);
+    body.push_str("{\"schemaVersion\":2,\"mediaType\":\"");
+    body.push_str(OCI_INDEX);
+    body.push_str("\",\"manifests\":[");
     for (position, referrer) in referrers.iter().enumerate() {
         if position > 0 {
             body.push(',');

@@ -9,7 +9,7 @@
 //! Hence the [`Ticket`]: taken before the database is asked, and worthless once
 //! anything of its kind has been forgotten.
 
-use super::model::{AccountFacts, AccountId, BlobView, ManifestView, Project, Repository, RepositoryId};
+use super::model::{AccountFacts, AccountId, BlobView, ManifestView, NewManifest, Project, Referrer, Repository, RepositoryId};
 use crate::digest::Digest;
 use crate::name::{ProjectName, RepositoryName, Tag};
 use quick_cache::Weighter;
@@ -23,6 +23,8 @@ const FEW: usize = 4096;
 const MANY: usize = 16_384;
 /// Bytes of manifests kept, at most.
 const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of referrers' descriptors kept, at most.
+const REFERRER_BYTES: u64 = 2 * 1024 * 1024;
 /// A manifest over this is not kept: a few of them would push out hundreds.
 const MANIFEST_MAX: usize = 64 * 1024;
 
@@ -31,11 +33,16 @@ pub(super) struct Cache {
     pub(super) facts: Kept<AccountId, Arc<AccountFacts>>,
     pub(super) projects: Kept<ProjectName, Project>,
     pub(super) repositories: Kept<RepositoryName, Repository>,
-    /// What a tag points at. Counts only together with the manifest.
-    pub(super) tags: Kept<(RepositoryId, Tag), Digest>,
+    /// What a tag points at, which counts only together with the manifest; `None` when there is no such tag.
+    pub(super) tags: Kept<(RepositoryId, Tag), Option<Digest>>,
     pub(super) manifests: Kept<(RepositoryId, Digest), ManifestView, ManifestBytes>,
     pub(super) blobs: Kept<(RepositoryId, Digest), BlobView>,
+    /// Pages of referrers. Any of them is forgotten with all others: what refers is rarely pushed.
+    pub(super) referrers: Kept<ReferrersPage, Arc<[Referrer]>, DescriptorBytes>,
 }
+
+/// Repository, subject, artifact type, after which referrer, and how many.
+pub(super) type ReferrersPage = (RepositoryId, Digest, Option<String>, Option<Digest>, usize);
 
 impl Cache {
     /// Nothing yet.
@@ -47,6 +54,7 @@ impl Cache {
             tags: Kept::new(Entries::new(MANY)),
             manifests: Kept::new(Entries::with_weighter(MANY, MANIFEST_BYTES, ManifestBytes)),
             blobs: Kept::new(Entries::new(MANY)),
+            referrers: Kept::new(Entries::with_weighter(FEW, REFERRER_BYTES, DescriptorBytes)),
         }
     }
 
@@ -57,9 +65,20 @@ impl Cache {
         }
     }
 
+    /// Forgets what a pushed manifest changes: its tags, and what its subject is referred to by.
+    pub(super) fn forget_pushed(&self, new: &NewManifest) {
+        for tag in &new.tags {
+            self.tags.forget(&(new.repository, tag.clone()));
+        }
+        if new.subject.is_some() {
+            self.referrers.forget_all();
+        }
+    }
+
     /// Forgets a manifest that goes to the trash, and the tags that go with it.
     pub(super) fn forget_artifact(&self, repository: RepositoryId, digest: Digest, tags: &[Tag]) {
         self.manifests.forget(&(repository, digest));
+        self.referrers.forget_all();
         for tag in tags {
             self.tags.forget(&(repository, tag.clone()));
         }
@@ -73,6 +92,16 @@ pub(super) struct ManifestBytes;
 impl Weighter<(RepositoryId, Digest), ManifestView> for ManifestBytes {
     fn weight(&self, _: &(RepositoryId, Digest), view: &ManifestView) -> u64 {
         view.bytes.len() as u64 + 256
+    }
+}
+
+/// A page weighs its descriptors.
+#[derive(Clone)]
+pub(super) struct DescriptorBytes;
+
+impl Weighter<ReferrersPage, Arc<[Referrer]>> for DescriptorBytes {
+    fn weight(&self, _: &ReferrersPage, page: &Arc<[Referrer]>) -> u64 {
+        page.iter().map(|referrer| referrer.descriptor.len() as u64 + 256).sum::<u64>() + 256
     }
 }
 

@@ -97,13 +97,15 @@ impl Catalog {
         let Some(cache) = self.cache() else {
             return self.read_manifest(repository, reference).await;
         };
-        let tag = match &reference {
-            Reference::Tag(tag) => Some((repository, tag.clone())),
-            Reference::Digest(_) => None,
-        };
-        let digest = match &reference {
-            Reference::Tag(_) => tag.as_ref().and_then(|tag| cache.tags.get(tag)),
-            Reference::Digest(digest) => Some(*digest),
+        let (tag, digest) = match &reference {
+            Reference::Digest(digest) => (None, Some(*digest)),
+            Reference::Tag(tag) => {
+                let tag = (repository, tag.clone());
+                match cache.tags.get(&tag) {
+                    Some(None) => return Ok(None),
+                    known => (Some(tag), known.flatten()),
+                }
+            }
         };
         if let Some(view) = digest.and_then(|digest| cache.manifests.get(&(repository, digest))) {
             return Ok(Some(view));
@@ -112,10 +114,33 @@ impl Catalog {
         let found = self.read_manifest(repository, reference).await?;
         if let Some(view) = &found {
             cache.keep_manifest((repository, view.digest), view, manifests);
-            if let Some(tag) = tag {
-                cache.tags.keep(tag, view.digest, tags);
-            }
         }
+        if let Some(tag) = tag {
+            cache.tags.keep(tag, found.as_ref().map(|view| view.digest), tags);
+        }
+        Ok(found)
+    }
+
+    /// Artifacts whose subject is `subject`, by digest, after `after`.
+    pub async fn referrers(
+        &self,
+        repository: RepositoryId,
+        subject: Digest,
+        artifact_type: Option<String>,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<Arc<[Referrer]>> {
+        let read = || self.read_referrers(repository, subject, artifact_type.clone(), after, limit);
+        let Some(cache) = self.cache() else {
+            return Ok(read().await?.into());
+        };
+        let page = (repository, subject, artifact_type.clone(), after, limit);
+        if let Some(known) = cache.referrers.get(&page) {
+            return Ok(known);
+        }
+        let ticket = cache.referrers.ticket();
+        let found: Arc<[Referrer]> = read().await?.into();
+        cache.referrers.keep(page, found.clone(), ticket);
         Ok(found)
     }
 
@@ -270,7 +295,7 @@ units! {
     read read_manifest(repository: RepositoryId, reference: Reference) -> Option<ManifestView> => manifest;
     read put_changes_nothing(new: Arc<NewManifest>) -> Option<Stored> => put_changes_nothing;
     write store_manifest(new: Arc<NewManifest>) -> Stored => put_manifest
-        forgets |cache, _| for tag in &new.tags { cache.tags.forget(&(new.repository, tag.clone())); };
+        forgets |cache, _| cache.forget_pushed(&new);
     write trash_artifact(repository: RepositoryId, digest: Digest, by: Arc<str>) -> (Deleted, Vec<Tag>) => delete_artifact
         forgets |cache, done| cache.forget_artifact(repository, digest, done.as_ref().map_or(&[], |(_, tags)| tags));
     /// Moves a tag to the trash; whether there was one.
@@ -280,8 +305,7 @@ units! {
     pub read tags(repository: RepositoryId, after: Option<String>, limit: usize) -> Vec<String> => tags;
     /// What a tag pointed at, newest first.
     pub read tag_history(repository: RepositoryId, tag: Tag, limit: usize) -> Vec<HistoryEntry> => tag_history;
-    /// Artifacts whose subject is `subject`, by digest, after `after`.
-    pub read referrers(repository: RepositoryId, subject: Digest, artifact_type: Option<String>, after: Option<Digest>, limit: usize) -> Vec<Referrer> => referrers;
+    read read_referrers(repository: RepositoryId, subject: Digest, artifact_type: Option<String>, after: Option<Digest>, limit: usize) -> Vec<Referrer> => referrers;
 
     /// Every blob by digest, after `after`.
     pub read check_blobs(after: Option<Digest>, limit: usize) -> Vec<BlobCheck> => check_blobs;
