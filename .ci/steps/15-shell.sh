@@ -10,7 +10,7 @@ while IFS= read -r -d '' file; do
     *.sh) scripts+=("$file") ;;
     *) if head -n 1 "$file" | grep -qE '^#!.*\b(ba)?sh\b'; then scripts+=("$file"); fi ;;
   esac
-done < <(find .ci tests benches -type f -not -name '.*' -print0 2>/dev/null | sort -z)
+done < <(find .ci tests benches -name target -prune -o -type f -not -name '.*' -print0 2>/dev/null | sort -z)
 
 for script in "${scripts[@]}"; do bash -n "$script"; done
 shellcheck "${scripts[@]}"
