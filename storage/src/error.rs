@@ -84,6 +84,8 @@ pub enum What {
     Scope,
     /// The request as a whole.
     Request,
+    /// The method; these are the ones that would do, as `Allow` lists them (RFC 9110 §10.2.1).
+    Method(&'static str),
     /// The store itself.
     Storage,
 }

@@ -55,8 +55,16 @@ pub(super) fn render(error: &Error, challenge: &Challenge) -> Reply {
     match reply.status {
         StatusCode::UNAUTHORIZED => reply.header(WWW_AUTHENTICATE, bearer(error, challenge)),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => reply.header(RETRY_AFTER, "1"),
-        StatusCode::METHOD_NOT_ALLOWED => reply.header(ALLOW, "GET, HEAD, PUT, POST, PATCH, DELETE"),
+        StatusCode::METHOD_NOT_ALLOWED => reply.header(ALLOW, allowed(error)),
         _ => reply,
+    }
+}
+
+/// What would do instead: a method that is refused only for what stands in its way is not the path's fault.
+fn allowed(error: &Error) -> &'static str {
+    match error.what() {
+        What::Method(allowed) => allowed,
+        _ => "GET, HEAD",
     }
 }
 

@@ -79,6 +79,10 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         parsed.edges.iter_mut().for_each(|edge| edge.required = false);
     }
     // A manifest that cannot be stored must not leave a repository behind.
+    if granted.repository().is_none() && !condition.holds(None) {
+        let sentence = "the condition on what the tag points at does not hold";
+        return Err(Error::new(ErrorKind::PreconditionFailed, What::Tag, sentence));
+    }
     if granted.repository().is_none()
         && let Some(edge) = parsed.edges.iter().find(|edge| edge.required)
     {

@@ -122,12 +122,16 @@ fn read_only<T>(head: &Head<'_>, parse: impl FnOnce() -> Result<T>) -> Result<T>
     if matches!(*head.method, Method::GET | Method::HEAD) {
         parse()
     } else {
-        Err(method_not_allowed())
+        Err(method_not_allowed("GET, HEAD"))
     }
 }
 
-fn method_not_allowed() -> Error {
-    Error::new(ErrorKind::Unsupported, What::Request, "the method is not one that this path knows")
+fn method_not_allowed(allowed: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        What::Method(allowed),
+        "the method is not one that this path knows",
+    )
 }
 
 fn manifest(head: &Head<'_>, text: &str, limits: &Limits) -> Result<Act> {
@@ -157,7 +161,7 @@ fn manifest(head: &Head<'_>, text: &str, limits: &Limits) -> Result<Act> {
                 length: content_length(head)?,
             })
         }
-        _ => Err(method_not_allowed()),
+        _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
     }
 }
 
@@ -196,13 +200,13 @@ fn blob(head: &Head<'_>, digest: Digest) -> Result<Act> {
             conditions: conditions(head),
         }),
         Method::DELETE => Ok(Act::DeleteBlob { digest }),
-        _ => Err(method_not_allowed()),
+        _ => Err(method_not_allowed("GET, HEAD, DELETE")),
     }
 }
 
 fn start_upload(head: &Head<'_>) -> Result<Act> {
     if *head.method != Method::POST {
-        return Err(method_not_allowed());
+        return Err(method_not_allowed("POST"));
     }
     let digest: Option<Digest> = head.query_value("digest").map(|text| text.parse()).transpose()?;
     let algorithm = match head.query_value("digest-algorithm") {
@@ -249,7 +253,7 @@ fn upload(head: &Head<'_>, id: UploadId) -> Result<Act> {
                 length: content_length(head)?,
             })
         }
-        _ => Err(method_not_allowed()),
+        _ => Err(method_not_allowed("GET, HEAD, PATCH, PUT, DELETE")),
     }
 }
 

@@ -106,7 +106,17 @@ fn malformed_digests_tags_and_ids_have_their_own_answers() {
         refusal(&Method::POST, "/a/b/blobs/uploads/?mount=sha256:zz"),
         (ErrorKind::Invalid, What::Digest)
     );
-    assert_eq!(refusal(&Method::POST, "/a/b/tags/list"), (ErrorKind::Unsupported, What::Request));
+    for (method, path, allowed) in [
+        (Method::POST, "/a/b/tags/list", "GET, HEAD"),
+        (Method::GET, "/a/b/blobs/uploads/", "POST"),
+        (Method::POST, "/a/b/manifests/1.0", "GET, HEAD, PUT, DELETE"),
+    ] {
+        assert_eq!(
+            refusal(&method, path),
+            (ErrorKind::Unsupported, What::Method(allowed)),
+            "{method} {path}"
+        );
+    }
 }
 
 #[test]

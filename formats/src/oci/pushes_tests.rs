@@ -15,6 +15,7 @@ stories! {
     a_tag_is_created_only_when_it_is_free
     a_tag_is_moved_only_from_what_the_client_saw
     a_condition_without_a_tag_is_about_the_manifest
+    a_condition_on_a_name_that_is_not_there_leaves_nothing
     of_many_who_saw_the_same_tag_one_moves_it
     one_push_sets_several_tags
     tag_parameters_are_checked_before_anything_is_stored
@@ -111,6 +112,14 @@ async fn a_condition_without_a_tag_is_about_the_manifest(world: World) {
     world.open().ask(&by_digest("if-none-match", "*")).await.expect(201);
     world.open().ask(&by_digest("if-none-match", "*")).await.expect(412);
     world.open().ask(&by_digest("if-match", "*")).await.expect(201);
+}
+
+async fn a_condition_on_a_name_that_is_not_there_leaves_nothing(world: World) {
+    let empty = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []});
+    let before = world.snapshot().await;
+    let request = manifest("new/name", "latest", &empty).header("if-match", "*");
+    world.open().ask(&request).await.expect(412);
+    assert_eq!(world.snapshot().await, before);
 }
 
 async fn of_many_who_saw_the_same_tag_one_moves_it(world: World) {
