@@ -4,7 +4,7 @@
 use crate::gate::{Gate, Held, Needs, Rights};
 use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply};
 use async_trait::async_trait;
-use granary_storage::access::{Principal, Visible};
+use granary_storage::access::{Access, Actions, Principal, Visible};
 use granary_storage::catalog::{ManifestView, Repository};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
@@ -118,6 +118,7 @@ impl<F: FormatHandler> Mounted for F {
         let Caller { principal, origin } = caller;
         let mut scope = String::new();
         let outcome = async {
+            head.check_headers()?;
             let op = self.parse(&head, &cx.stores)?;
             let needs = op.needs();
             let principal = principal.inspect_err(|_| scope = scope_of(&needs))?;
@@ -189,11 +190,16 @@ fn scope_of(needs: &Needs) -> String {
         Needs::Login => String::new(),
         Needs::Listing => "registry:catalog:*".into(),
         Needs::Access { required, optional, .. } => {
-            let mut merged: Vec<granary_storage::access::Access> = Vec::new();
+            let mut merged: Vec<Access> = Vec::new();
             for access in required.iter().chain(optional) {
+                let mut actions = access.actions;
+                // Who pushes also looks at what is there: clients expect the two together and would ask again.
+                if !(actions & Actions::PUSH).is_empty() {
+                    actions = actions | Actions::PULL;
+                }
                 match merged.iter_mut().find(|known| known.repository == access.repository) {
-                    Some(known) => known.actions = known.actions | access.actions,
-                    None => merged.push(access.clone()),
+                    Some(known) => known.actions = known.actions | actions,
+                    None => merged.push(Access { actions, ..access.clone() }),
                 }
             }
             let scopes = merged.iter().map(|access| {

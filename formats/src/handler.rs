@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use granary_storage::blob::ByteStream;
 use granary_storage::name::{Reference, RepositoryName};
-use granary_storage::{Error, Result, Stores};
+use granary_storage::{Error, Result, Stores, What};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
@@ -36,12 +36,51 @@ pub struct Head<'r> {
 pub trait Headers {
     /// The value of the first header of this (lower-case) name, when it is visible ASCII.
     fn get(&self, name: &str) -> Option<&str>;
+
+    /// The values of every header of this name as one list, comma-separated (RFC 9110 §5.3).
+    fn list(&self, name: &str) -> Option<String>;
+
+    /// Whether a header of this name is there that is not visible ASCII. It must not pass for one that is absent.
+    fn is_unreadable(&self, name: &str) -> bool;
 }
+
+/// Headers that change what a request means; who calls is the server's question.
+const MEANINGFUL: [&str; 7] = [
+    "content-length",
+    "content-range",
+    "content-type",
+    "if-match",
+    "if-none-match",
+    "if-range",
+    "range",
+];
 
 impl Head<'_> {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)
+    }
+
+    /// The values of a header that may stand on several lines, as one list.
+    pub fn header_list(&self, name: &str) -> Option<String> {
+        self.headers.list(name)
+    }
+
+    /// Refuses a request with a header that would be taken for absent because it cannot be read.
+    ///
+    /// # Errors
+    /// `Invalid`/`Request` naming the header.
+    pub(crate) fn check_headers(&self) -> Result<()> {
+        match MEANINGFUL.into_iter().find(|name| self.headers.is_unreadable(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let what = if name.starts_with("content-") { What::Size } else { What::Request };
+                Err(Error::invalid(
+                    what,
+                    format!("the header {name} holds characters that have no place in it"),
+                ))
+            }
+        }
     }
 
     /// The values of a query parameter, decoded, in order.

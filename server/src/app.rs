@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Opens the data folder: made for its owner only, locked against other processes.
 pub(crate) fn lock_data(config: &Config) -> anyhow::Result<StoreLock> {
@@ -87,6 +87,8 @@ pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Ar
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    // Before anything is announced: whoever reads the greeting may stop the server at once.
+    let mut stop = StopSignals::listen().context("cannot listen for signals")?;
     let _lock = lock_data(&config)?;
     let catalog = open_catalog(&config)?;
     let stores = open_stores(&config, catalog.clone())?;
@@ -161,9 +163,9 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let server = http::serve(state, listener, &options)?;
     let handle = server.handle();
     tokio::spawn(async move {
-        told_to_stop().await;
-        tracing::info!("stopping: finishing what is in flight");
+        stop.wait().await;
         draining.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: finishing what is in flight");
         handle.stop(true).await;
     });
     let reloader = certificate.map(|certificate| tokio::spawn(reload_on_hangup(certificate)));
@@ -187,15 +189,27 @@ fn origins(config: &Config, address: std::net::SocketAddr) -> Origins {
     }
 }
 
-/// SIGTERM, as service managers send it, or SIGINT, as a terminal does.
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("cannot listen for signals; only a kill stops this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM, as service managers send it, and SIGINT, as a terminal does.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From now on neither signal ends the process by itself.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one of them.
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod blob;
 pub mod catalog;
 pub mod clock;
 pub mod digest;
+mod ending;
 mod error;
 mod failpoint;
 pub mod fsck;

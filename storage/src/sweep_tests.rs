@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::blob::{BlobStore, BlobWriter, ByteStream, Listing};
+use crate::blob::{Blob, BlobStore, BlobWriter, ByteStream, Listing};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -66,7 +66,15 @@ async fn pushed(store: &TestStore, content: &'static str) -> StorageKey {
     writing.write(Bytes::from_static(content.as_bytes())).await.unwrap();
     let digest = Digest::sha256(content.as_bytes());
     writing.finish(&digest).await.unwrap();
-    store.stores.catalog.blob(store.repository, digest).await.unwrap().unwrap().key
+    store
+        .stores
+        .catalog
+        .blob(store.repository, digest)
+        .await
+        .unwrap()
+        .unwrap()
+        .key
+        .clone()
 }
 
 #[tokio::test]
@@ -258,8 +266,12 @@ impl BlobStore for Unlistable {
     async fn discard(&self, upload: UploadId) -> Result<()> {
         self.disk.discard(upload).await
     }
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
-        self.disk.read(key, range).await
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        self.disk.read(blob, range).await
+    }
+
+    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
+        self.disk.upload_size(upload).await
     }
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
         self.disk.size(key).await

@@ -61,6 +61,7 @@ impl TestDatabase {
             Database::Sqlite(path) => lite(path).batch_execute(sql).unwrap(),
             Database::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(sql).unwrap(),
         }
+        self.catalog.forget();
     }
 
     /// The rows of `table`, or of `table WHERE …`, to prove what was stored and what was not.

@@ -7,13 +7,37 @@
 //! it over, and what the older one still wants to write is refused.
 
 use crate::blob::{BlobStore, BlobWriter, UploadId};
-use crate::catalog::{Catalog, Committed, NewBlob, RepositoryId, Upload};
+use crate::catalog::{AccountId, Catalog, Committed, NewBlob, RepositoryId, StorageFormat, Upload};
 use crate::clock;
 use crate::digest::{Algorithm, Digest};
+use crate::ending::{Ending, Finished};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::limits::Limits;
+use crate::name::RepositoryName;
 use bytes::Bytes;
 use std::sync::Arc;
+
+/// The repository that a blob is to be linked in.
+#[derive(Clone, Debug)]
+pub enum Home {
+    /// It is there.
+    Existing(RepositoryId),
+    /// It is made once the bytes are proved: what is refused leaves no repository behind.
+    ToBeMade {
+        /// Its name.
+        name: RepositoryName,
+        /// What it holds.
+        format: StorageFormat,
+        /// Who becomes the project's maintainer, should that be made too.
+        owner: Option<AccountId>,
+    },
+}
+
+impl From<RepositoryId> for Home {
+    fn from(id: RepositoryId) -> Self {
+        Self::Existing(id)
+    }
+}
 
 /// Opens, continues and ends uploads.
 #[derive(Clone)]
@@ -21,12 +45,18 @@ pub struct Uploads {
     blobs: Arc<dyn BlobStore>,
     catalog: Catalog,
     limits: Arc<Limits>,
+    ending: Arc<Ending>,
 }
 
 impl Uploads {
     /// An engine over a store and a catalog.
     pub fn new(blobs: Arc<dyn BlobStore>, catalog: Catalog, limits: Arc<Limits>) -> Self {
-        Self { blobs, catalog, limits }
+        Self {
+            blobs,
+            catalog,
+            limits,
+            ending: Arc::default(),
+        }
     }
 
     /// Opens a session.
@@ -54,6 +84,7 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::status`].
     pub async fn open(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
+        self.ending.settled(id).await;
         let mut session = self
             .catalog
             .claim_upload(id, repository, by, self.expiry())
@@ -64,7 +95,7 @@ impl Uploads {
             self.blobs.begin(id, session.algorithm).await?
         } else {
             match self.blobs.resume(id, session.algorithm, session.offset).await {
-                Err(error) if error.is_not_found() => self.blobs.begin(id, session.algorithm).await?,
+                Err(error) if error.is_not_found() => self.begin_again(&session).await?,
                 resumed => resumed?,
             }
         };
@@ -73,26 +104,48 @@ impl Uploads {
         Ok(Writing {
             engine: self.clone(),
             writer,
-            repository,
+            home: repository.into(),
             by: session.principal.clone(),
             session: Some(session),
         })
+    }
+
+    /// Another writer for a session without a file.
+    async fn begin_again(&self, session: &Upload) -> Result<Box<dyn BlobWriter>> {
+        // A request that began before this one may just have made a blob of it.
+        self.ending.settled(session.id).await;
+        let (id, repository, by) = (session.id, session.repository, session.principal.clone());
+        if self.catalog.upload(id, repository, by.clone()).await?.is_none() {
+            return Err(unknown());
+        }
+        if session.offset > 0 {
+            // Acknowledged bytes are gone: the client starts again rather than adding to nothing.
+            self.catalog.delete_upload(id, repository, by).await?;
+            return Err(unknown());
+        }
+        self.blobs.begin(id, session.algorithm).await
     }
 
     /// Starts an upload of one request, which leaves no session behind.
     ///
     /// # Errors
     /// `StorageFull` when less than [`Limits::storage_reserve`] is free.
-    pub async fn single(&self, repository: RepositoryId, by: Arc<str>, algorithm: Algorithm) -> Result<Writing> {
+    pub async fn single(&self, home: impl Into<Home>, by: Arc<str>, algorithm: Algorithm) -> Result<Writing> {
         self.check_space().await?;
         let writer = self.blobs.begin(UploadId::random(), algorithm).await?;
         Ok(Writing {
             engine: self.clone(),
             writer,
-            repository,
+            home: home.into(),
             by,
             session: None,
         })
+    }
+
+    /// The blob that a session became, when it was finished a short while ago: a client that did not hear the answer asks again.
+    pub fn finished(&self, id: UploadId, repository: RepositoryId, by: &str) -> Option<Digest> {
+        let ended = self.ending.finished(id)?;
+        (ended.repository == repository && *ended.by == *by).then_some(ended.digest)
     }
 
     /// Ends a session and throws its bytes away.
@@ -135,7 +188,7 @@ fn taken_over() -> Error {
 pub struct Writing {
     engine: Uploads,
     writer: Box<dyn BlobWriter>,
-    repository: RepositoryId,
+    home: Home,
     by: Arc<str>,
     session: Option<Upload>,
 }
@@ -200,10 +253,27 @@ impl Writing {
     /// `DigestMismatch`/`Digest`: the session is closed with it, since its bytes can never become that blob.
     /// `Conflict`/`Upload` when another request has taken the session over.
     pub async fn finish(self, expected: &Digest) -> Result<u64> {
+        let running = self.session.as_ref().map(|session| self.engine.ending.begin(session.id));
+        let expected = *expected;
+        // On a task of its own: a client that hangs up must not stop the work between the bytes and the row.
+        let work = tokio::spawn(async move {
+            let by = self.by.clone();
+            let (size, repository) = self.finish_now(&expected).await?;
+            let digest = expected;
+            if let Some(running) = &running {
+                running.finished(Finished { repository, by, digest });
+            }
+            Ok(size)
+        });
+        work.await.map_err(Error::internal)?
+    }
+
+    /// The blob's size, and where it is linked now.
+    async fn finish_now(self, expected: &Digest) -> Result<(u64, RepositoryId)> {
         let Self {
             engine,
             writer,
-            repository,
+            home,
             by,
             session,
         } = self;
@@ -212,16 +282,26 @@ impl Writing {
             Err(error) => {
                 // A session that another request has taken over is that one's to close.
                 if let Some(session) = session.filter(|_| error.kind() != ErrorKind::Conflict) {
-                    engine.catalog.delete_upload(session.id, repository, by).await?;
+                    engine.catalog.delete_upload(session.id, session.repository, by).await?;
                 }
                 return Err(error);
             }
+        };
+        let repository = match home {
+            Home::Existing(id) => id,
+            Home::ToBeMade { name, format, owner } => match engine.catalog.ensure_repository(name, format, owner, by.clone()).await {
+                Ok(made) => made.id,
+                Err(error) => {
+                    engine.blobs.delete(blob.key()).await?;
+                    return Err(error);
+                }
+            },
         };
         let (size, key) = (blob.blob().size, blob.blob().key.clone());
         let new = NewBlob {
             repository,
             blob,
-            session: session.map(|session| (session.id, session.epoch)),
+            session: session.as_ref().map(|session| session.id),
             lease_until: clock::now() + clock::millis(engine.limits.blob_lease),
             by,
         };
@@ -231,11 +311,15 @@ impl Writing {
             Ok(Committed::Duplicate) => engine.blobs.delete(&key).await?,
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 engine.blobs.delete(&key).await?;
-                return Err(error);
+                // The same request, sent twice: the other one was quicker.
+                let twin = session.and_then(|session| engine.ending.finished(session.id));
+                if twin.is_none_or(|twin| twin.digest != *expected) {
+                    return Err(error);
+                }
             }
             Err(error) => return Err(error),
         }
-        Ok(size)
+        Ok((size, repository))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::Stores;
-use crate::blob::{ByteStream, Listing, StorageKey};
+use crate::blob::{Blob, ByteStream, Listing, StorageKey};
 use crate::catalog::BlobView;
 use crate::sweep::{Swept, sweep};
 use crate::test_support::{TestStore, repository};
@@ -92,9 +92,9 @@ async fn assert_only_blob(store: &TestStore, content: &[u8]) {
         (Digest::sha256(content), content.len() as u64),
         "{name}"
     );
-    let read = store.stores.blobs.read(&found.key, 0..found.size).await.unwrap();
+    let read = store.stores.blobs.read(&found, 0..found.size).await.unwrap();
     assert!(read.try_collect::<Vec<Bytes>>().await.unwrap().concat() == content, "{name}");
-    assert_eq!(store.files().await, (HashSet::new(), HashSet::from([found.key])), "{name}");
+    assert_eq!(store.files().await, (HashSet::new(), HashSet::from([found.key.clone()])), "{name}");
     let rows = ["upload", "blob", "repository_blob", "event WHERE kind = 'blob.pushed'"].map(|table| store.database.count(table));
     assert_eq!(rows, [0, 1, 1, 1], "{name}: sessions, blobs, links, pushes");
 }
@@ -237,13 +237,12 @@ async fn a_session_whose_acknowledged_bytes_were_lost_goes_on_from_what_is_left(
         writing.write(bytes(", again")).await.unwrap();
         assert_eq!(writing.park().await.unwrap(), 11);
         assert_eq!(status(&store, id).await.unwrap().offset, 11);
-        // The next one takes the file itself.
+        // The next one takes the file itself: nothing is left to go on from, and the client is told to start again.
         fs::remove_file(store.upload_path(id)).unwrap();
-        let mut writing = open(&store, id).await;
-        assert_eq!(writing.offset(), 0);
-        writing.write(bytes("from the start")).await.unwrap();
-        writing.finish(&Digest::sha256(b"from the start")).await.unwrap();
-        assert_only_blob(&store, b"from the start").await;
+        let opened = store.stores.uploads.open(id, store.repository, alice()).await;
+        assert_eq!(refusal(opened), (ErrorKind::NotFound, What::Upload));
+        assert_eq!(refusal(status(&store, id).await), (ErrorKind::NotFound, What::Upload));
+        assert_eq!(store.database.count("upload"), 0);
     }
 }
 
@@ -302,23 +301,20 @@ async fn two_processes_never_mix_their_bytes_in_one_session() {
             // The other process has the session from now on, though the file is still in the first one's hands.
             let other = store.another_process();
             assert_eq!(refusal(other.uploads.open(id, store.repository, alice()).await), TAKEN_OVER);
-            let (expected, refused) = if finishes {
-                // Its bytes are proved and moved when the catalog refuses, so the upload starts over.
-                (0, older.finish(&Digest::sha256(b"head of the older")).await.map(drop))
-            } else {
-                (5, older.park().await.map(drop))
-            };
-            assert_eq!(refusal(refused), TAKEN_OVER);
-            assert_eq!(view(&store, b"head of the older").await, None);
+            if finishes {
+                // Proved bytes count, whoever asked meanwhile.
+                older.finish(&Digest::sha256(b"head of the older")).await.unwrap();
+                let newer = other.uploads.open(id, store.repository, alice()).await;
+                assert_eq!(refusal(newer), (ErrorKind::NotFound, What::Upload));
+                assert_only_blob(&store, b"head of the older").await;
+                continue;
+            }
+            assert_eq!(refusal(older.park().await), TAKEN_OVER);
             let mut newer = other.uploads.open(id, store.repository, alice()).await.unwrap();
-            assert_eq!(newer.offset(), expected);
-            let content = b"head of the newer";
-            newer
-                .write(Bytes::from_static(&content[usize::try_from(expected).unwrap()..]))
-                .await
-                .unwrap();
-            newer.finish(&Digest::sha256(content)).await.unwrap();
-            assert_only_blob(&store, content).await;
+            assert_eq!(newer.offset(), 5);
+            newer.write(bytes("of the newer")).await.unwrap();
+            newer.finish(&Digest::sha256(b"head of the newer")).await.unwrap();
+            assert_only_blob(&store, b"head of the newer").await;
         }
     }
 }
@@ -448,8 +444,12 @@ impl BlobStore for Cramped {
     async fn discard(&self, upload: UploadId) -> Result<()> {
         self.disk.discard(upload).await
     }
-    async fn read(&self, key: &StorageKey, range: Range<u64>) -> Result<ByteStream> {
-        self.disk.read(key, range).await
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        self.disk.read(blob, range).await
+    }
+
+    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
+        self.disk.upload_size(upload).await
     }
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
         self.disk.size(key).await
@@ -723,7 +723,7 @@ async fn sixty_four_pushers_of_one_blob_all_succeed_and_leave_one_file_and_one_r
         for pushed in join_all(pushers).await {
             assert_eq!(pushed.unwrap(), content.len() as u64, "{}", store.database.name);
         }
-        let key = view(&store, &content).await.unwrap().key;
+        let key = view(&store, &content).await.unwrap().key.clone();
         assert_eq!(fs::read(store.blob_path(&key)).unwrap(), content);
         assert_eq!(store.files().await, (HashSet::new(), HashSet::from([key])));
         let rows = ["upload", "blob", "repository_blob"].map(|table| store.database.count(table));
@@ -744,14 +744,14 @@ async fn a_catalog_that_fails_at_the_commit_names_nothing_and_the_next_push_succ
         assert_eq!(["blob", "repository_blob"].map(|table| store.database.count(table)), [0, 0]);
         assert_eq!(view(&store, b"some bytes").await, None);
         push(&store.stores, store.repository, &bytes("some bytes")).await.unwrap();
-        let key = view(&store, b"some bytes").await.unwrap().key;
+        let key = view(&store, b"some bytes").await.unwrap().key.clone();
         assert!(!orphans.contains(&key));
         assert_eq!(fs::read(store.blob_path(&key)).unwrap(), b"some bytes");
     }
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_during_the_commit_can_push_again() {
+async fn a_client_that_hangs_up_during_the_commit_finds_its_blob_there() {
     for store in TestStore::all(&Limits::default()).await {
         let id = parked(&store, &large(1)).await;
         let digest = Digest::sha256(&large(1));
@@ -762,15 +762,13 @@ async fn a_client_that_hangs_up_during_the_commit_can_push_again() {
             // Polled once, so that the work has begun, and dropped.
             () = std::future::ready(()) => {}
         }
-        let mut writing = open(&store, id).await;
-        // Either the commit had not got anywhere, or it took the bytes along; never a part of them.
-        let offset = usize::try_from(writing.offset()).unwrap();
-        assert!([0, 2 * MIB].contains(&offset), "{offset}");
-        writing.write(large(1).slice(offset..)).await.unwrap();
-        // The abandoned commit may have left its file under the key that this one wants.
-        let _ = writing.finish(&digest).await;
-        push(&store.stores, store.repository, &large(1)).await.unwrap();
-        let key = view(&store, &large(1)).await.unwrap().key;
+        // The next request waits for the work that goes on without its client, and hears what came of it.
+        let uploads = &store.stores.uploads;
+        let opened = uploads.open(id, store.repository, alice()).await;
+        assert_eq!(refusal(opened), (ErrorKind::NotFound, What::Upload));
+        assert_eq!(uploads.finished(id, store.repository, &alice()), Some(digest));
+        assert_eq!(uploads.finished(id, store.repository, "bob"), None);
+        let key = view(&store, &large(1)).await.unwrap().key.clone();
         assert!(fs::read(store.blob_path(&key)).unwrap() == large(1));
         assert_eq!((store.database.count("blob"), store.database.count("upload")), (1, 0));
     }

@@ -220,10 +220,10 @@ fn a_request_that_is_not_understood_is_400() {
             &nobody,
             &format!("grant_type=password&username=dev&password={}&service=other", password_of("dev")),
         ),
-        post(&nobody, &format!("grant_type=password&x={}", "y".repeat(70_000))),
     ] {
         answer.refused(400, "UNSUPPORTED");
     }
+    post(&nobody, &format!("grant_type=password&x={}", "y".repeat(70_000))).refused(413, "SIZE_INVALID");
 }
 
 #[test]

@@ -185,7 +185,8 @@ fn a_method_that_a_path_does_not_know_is_refused_with_those_that_there_are() {
     ] {
         let answer = by_hand(&admin, method, path, &["Content-Length: 0"]);
         answer.refused(405, "UNSUPPORTED");
-        assert!(answer.header("allow").contains("GET"), "{answer}");
+        let allowed = answer.header("allow");
+        assert!(!allowed.is_empty() && allowed.split(", ").all(|known| known != method), "{answer}");
     }
     assert_eq!(admin.tag_digest("acme/app", "1.0"), Some(image.digest()));
 }

@@ -33,19 +33,21 @@ fn a_stopping_server_takes_no_new_connection() {
     let server = TestServer::start();
     let admin = server.admin();
     let mut wire = Wire::connect(&admin);
-    let digest = sha256(b"abc");
-    wire.request(&format!("POST /v2/acme/app/blobs/uploads/?digest={digest}"), &["Content-Length: 3"]);
-    wire.send(b"a");
-    // Served, not merely received: its repository exists.
-    wait_for("the repository", || {
-        (admin.get("/v2/acme/app/tags/list").status == 200).then_some(())
-    });
+    let blob = bytes(2, 900_000);
+    let digest = sha256(&blob);
+    wire.request(
+        &format!("POST /v2/acme/app/blobs/uploads/?digest={digest}"),
+        &["Content-Length: 900000"],
+    );
+    wire.send(&blob[..600_000]);
+    // Served, not merely received: bytes are on the disk.
+    wait_for("the upload's file", || (!server.files("uploads").is_empty()).then_some(()));
 
     server.terminate();
     server.wait_for_log("stopping");
 
     wait_for("the door to close", || TcpStream::connect(server.address()).is_err().then_some(()));
-    wire.send(b"bc");
+    wire.send(&blob[600_000..]);
     wire.oci_answer().expect(201);
     assert_eq!(server.ended(), 0);
 }
@@ -57,11 +59,10 @@ fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
     let mut wire = Wire::connect(&admin);
     wire.request(
         "POST /v2/acme/app/blobs/uploads/?digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
-        &["Content-Length: 10"],
+        &["Content-Length: 900000"],
     );
-    wait_for("the repository", || {
-        (admin.get("/v2/acme/app/tags/list").status == 200).then_some(())
-    });
+    wire.send(&bytes(4, 600_000));
+    wait_for("the upload's file", || (!server.files("uploads").is_empty()).then_some(()));
 
     server.stop();
 }
@@ -117,11 +118,14 @@ fn a_stopping_server_says_that_it_is_not_ready_to_those_who_are_connected() {
     probe.request("GET /readyz", &[]);
     probe.answer().expect(200);
     let mut upload = Wire::connect(&admin);
-    let digest = sha256(b"abc");
-    upload.request(&format!("POST /v2/acme/app/blobs/uploads/?digest={digest}"), &["Content-Length: 3"]);
-    wait_for("the repository", || {
-        (admin.get("/v2/acme/app/tags/list").status == 200).then_some(())
-    });
+    let blob = bytes(5, 900_000);
+    let digest = sha256(&blob);
+    upload.request(
+        &format!("POST /v2/acme/app/blobs/uploads/?digest={digest}"),
+        &["Content-Length: 900000"],
+    );
+    upload.send(&blob[..600_000]);
+    wait_for("the upload's file", || (!server.files("uploads").is_empty()).then_some(()));
 
     server.terminate();
     wait_for("the door to close", || TcpStream::connect(server.address()).is_err().then_some(()));
@@ -130,7 +134,7 @@ fn a_stopping_server_says_that_it_is_not_ready_to_those_who_are_connected() {
     let _ = probe.try_send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
     let said = probe.rest();
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 503"), "{said}");
-    upload.send(b"abc");
+    upload.send(&blob[600_000..]);
     upload.oci_answer().expect(201);
     assert_eq!(server.ended(), 0);
 }

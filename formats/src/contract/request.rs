@@ -100,6 +100,20 @@ impl Headers for Request {
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value.as_str())
     }
+
+    fn list(&self, name: &str) -> Option<String> {
+        let lines: Vec<&str> = self
+            .headers
+            .iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    fn is_unreadable(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, value)| *known == name && !value.is_ascii())
+    }
 }
 
 /// A body that arrives in these pieces, errors included.

@@ -3,15 +3,17 @@
 
 use crate::handler::{Challenge, Reply, ReplyBody};
 use granary_storage::{Error, ErrorKind, What};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-/// The header by which old clients recognise a registry, on every answer.
-pub(super) fn with_api_version(mut reply: Reply) -> Reply {
+/// What every answer carries: the header by which old clients recognise a registry, and the word to browsers
+/// that content is what its type says and nothing they make of it.
+pub(super) fn with_common_headers(mut reply: Reply) -> Reply {
     reply.headers.push((API_VERSION, HeaderValue::from_static("registry/2.0")));
+    reply.headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
     reply
 }
 

@@ -156,6 +156,11 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         .filter(|text| !text.is_empty())
         .or(config_type)
         .filter(|text| !text.is_empty());
+    if artifact_type.is_some_and(|text| text.contains(char::is_control)) {
+        return Err(invalid(
+            "artifactType, or the config's mediaType, holds a character that no media type has",
+        ));
+    }
     let annotations = raw.annotations.unwrap_or_default();
     let mut warnings = Vec::new();
     if media_type == OCI_ARTIFACT {

@@ -61,10 +61,10 @@ impl FormatHandler for Oci {
             Act::Finish { .. } => uploads::finish(stores, &granted, body).await,
             Act::CancelUpload { .. } => uploads::cancel(stores, &granted).await,
         };
-        reply.map(error::with_api_version)
+        reply.map(error::with_common_headers)
     }
 
     fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
-        error::with_api_version(error::render(error, challenge))
+        error::with_common_headers(error::render(error, challenge))
     }
 }

@@ -66,7 +66,7 @@ async fn a_token_that_is_too_narrow_is_told_both_scopes(world: World) {
     let answer = door.ask(&mount(&digest, Some("team/base"))).await.expect(401);
     let challenge = answer.header("www-authenticate").unwrap();
     assert!(
-        challenge.contains("scope=\"repository:acme/app:push repository:team/base:pull\""),
+        challenge.contains("scope=\"repository:acme/app:pull,push repository:team/base:pull\""),
         "{challenge}"
     );
     assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
@@ -129,14 +129,14 @@ async fn a_refused_token_is_told_the_scope_that_would_do(world: World) {
         (Request::get("/v2/_catalog"), "registry:catalog:*"),
         (Request::get("/v2/solo/tags/list"), "repository:library/solo:pull"),
         (read(&digest), "repository:acme/app:pull"),
-        (Request::put("/v2/acme/app/manifests/latest"), "repository:acme/app:push"),
+        (Request::put("/v2/acme/app/manifests/latest"), "repository:acme/app:pull,push"),
         (Request::delete("/v2/acme/app/manifests/latest"), "repository:acme/app:delete"),
-        (Request::patch(&*place), "repository:acme/app:push"),
-        (Request::put(&*upload), "repository:acme/app:push"),
-        (Request::delete(&*place), "repository:acme/app:push"),
+        (Request::patch(&*place), "repository:acme/app:pull,push"),
+        (Request::put(&*upload), "repository:acme/app:pull,push"),
+        (Request::delete(&*place), "repository:acme/app:pull,push"),
         (
             mount(&digest, Some("team/base")),
-            "repository:acme/app:push repository:team/base:pull",
+            "repository:acme/app:pull,push repository:team/base:pull",
         ),
         (mount(&digest, Some("acme/app")), "repository:acme/app:pull,push"),
     ] {

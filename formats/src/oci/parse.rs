@@ -275,9 +275,11 @@ fn page(head: &Head<'_>, limits: &Limits) -> Result<Page> {
         }
         Some(_) => return Err(Error::invalid(What::Page, "n is a number of entries, 0 or more")),
     };
+    // No name holds a NUL, and nothing sorts between a name and itself with one behind it: what follows is moot.
+    let before_nul = |text: String| text.split('\0').next().map(str::to_owned);
     Ok(Page {
         limit,
-        after: head.query_value("last").filter(|text| !text.is_empty()),
+        after: head.query_value("last").filter(|text| !text.is_empty()).and_then(before_nul),
     })
 }
 
@@ -318,7 +320,7 @@ fn entity_tags(text: &str) -> Vec<String> {
 
 fn conditions(head: &Head<'_>) -> ReadConditions {
     ReadConditions {
-        if_none_match: head.header("if-none-match").map(entity_tags).unwrap_or_default(),
+        if_none_match: head.header_list("if-none-match").map(|list| entity_tags(&list)).unwrap_or_default(),
         range: head.header("range").map(str::to_owned),
         if_range: head.header("if-range").map(str::to_owned),
     }
@@ -327,14 +329,14 @@ fn conditions(head: &Head<'_>) -> ReadConditions {
 /// `If-Match` counts before `If-None-Match` (RFC 9110 §13.2.2).
 fn condition(head: &Head<'_>) -> Condition {
     let digests = |tags: &[String]| tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-    if let Some(tags) = head.header("if-match").map(entity_tags) {
+    if let Some(tags) = head.header_list("if-match").map(|list| entity_tags(&list)) {
         return if tags.iter().any(|tag| tag == "*") {
             Condition::Present
         } else {
             Condition::OneOf(digests(&tags))
         };
     }
-    match head.header("if-none-match").map(entity_tags) {
+    match head.header_list("if-none-match").map(|list| entity_tags(&list)) {
         Some(tags) if tags.iter().any(|tag| tag == "*") => Condition::Absent,
         Some(tags) => Condition::NoneOf(digests(&tags)),
         None => Condition::Always,

@@ -11,6 +11,14 @@ impl Headers for Sent<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
     }
+
+    fn list(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    fn is_unreadable(&self, _: &str) -> bool {
+        false
+    }
 }
 
 fn ask(method: &Method, target: &str, headers: &[(&str, &str)]) -> Result<Op> {

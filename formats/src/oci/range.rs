@@ -32,6 +32,11 @@ pub(super) fn wanted(header: &str, size: u64, most: usize) -> Wanted {
             None => return Wanted::Whole,
         }
     }
+    // Parts that overlap could make a download of many times the content (RFC 9110 §14.2, §17.15).
+    let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.end - part.start));
+    if total > size {
+        return Wanted::Whole;
+    }
     match parts.len() {
         0 => Wanted::Unsatisfiable,
         1 => Wanted::One(parts.swap_remove(0)),

@@ -180,6 +180,11 @@ fn every_list_of_ranges_is_answered_with_its_parts() {
                 expected.push((format!("bytes {first}-{last}/26"), ALPHABET[*first..=*last].to_vec()));
             }
         }
+        // More than the whole in parts is answered with the whole.
+        if expected.iter().map(|(_, content)| content.len()).sum::<usize>() > ALPHABET.len() {
+            prop_assert_eq!((answer.status, &answer.body[..]), (200, ALPHABET));
+            return Ok(());
+        }
         match &expected[..] {
             [] => prop_assert_eq!(answer.status, 416),
             [(range, content)] => {

@@ -10,7 +10,7 @@ use crate::handler::{Body, Reply};
 use futures_util::StreamExt as _;
 use granary_storage::blob::UploadId;
 use granary_storage::catalog::{Repository, RepositoryId, StorageFormat};
-use granary_storage::upload::Writing;
+use granary_storage::upload::{Home, Writing};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What, clock};
 use http::header::{LOCATION, RANGE};
 use http::{HeaderName, StatusCode};
@@ -57,15 +57,18 @@ pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) ->
         None => None,
     };
     let by = granted.by();
-    let repository = stores
-        .catalog
-        .ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone())
-        .await?;
+    let make = || {
+        let owner = granted.principal().account;
+        stores
+            .catalog
+            .ensure_repository(name.repository.clone(), StorageFormat::Oci, owner, by.clone())
+    };
     if let Some((source, digest)) = source {
         let lease_until = clock::now() + clock::millis(stores.limits.blob_lease);
+        let to = make().await?.id;
         if stores
             .catalog
-            .mount_blob(repository.id, source, digest, lease_until, by.clone())
+            .mount_blob(to, source, digest, lease_until, by.clone())
             .await?
             .is_some()
         {
@@ -73,7 +76,13 @@ pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) ->
         }
     }
     if let Some(digest) = digest {
-        let mut writing = stores.uploads.single(repository.id, by, digest.algorithm()).await?;
+        check_announced(stores, 0, *length)?;
+        let home = Home::ToBeMade {
+            name: name.repository.clone(),
+            format: StorageFormat::Oci,
+            owner: granted.principal().account,
+        };
+        let mut writing = stores.uploads.single(home, by, digest.algorithm()).await?;
         return match fill(&mut writing, body, *length).await {
             Ok(()) => writing.finish(digest).await.map(|_| created(granted, digest)),
             Err(error) => {
@@ -82,6 +91,7 @@ pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) ->
             }
         };
     }
+    let repository = make().await?;
     let session = stores.uploads.begin(repository.id, by, *algorithm).await?;
     Ok(session_reply(StatusCode::ACCEPTED, granted, session.id, 0))
 }
@@ -163,9 +173,14 @@ pub(super) async fn finish(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let Act::Finish { id, digest, range, length } = granted.op().act else {
         return Err(unknown());
     };
-    let mut writing = match open(stores, granted, id, range, length).await? {
-        Opened::Writing(writing) => writing,
-        Opened::OutOfOrder(reply) => return Ok(reply),
+    let mut writing = match open(stores, granted, id, range, length).await {
+        Ok(Opened::Writing(writing)) => writing,
+        Ok(Opened::OutOfOrder(reply)) => return Ok(reply),
+        // The answer to the request that finished it was lost on its way, and the client asks again.
+        Err(error) if error.is_not_found() && stores.uploads.finished(id, existing(granted)?.id, &granted.by()) == Some(digest) => {
+            return Ok(created(granted, &digest));
+        }
+        Err(error) => return Err(error),
     };
     match fill(&mut writing, body, range.map(length_of).or(length)).await {
         Ok(()) => writing.finish(&digest).await.map(|_| created(granted, &digest)),
@@ -195,6 +210,10 @@ async fn open(stores: &Stores, granted: &Granted<Op>, id: UploadId, range: Optio
         }
     }
     let writing = stores.uploads.open(id, repository, granted.by()).await?;
+    if let Err(error) = check_announced(stores, writing.offset(), length) {
+        writing.give_up().await?;
+        return Err(error);
+    }
     match range {
         Some(range) if range.first != writing.offset() => {
             let offset = writing.offset();
@@ -216,6 +235,16 @@ fn out_of_order(granted: &Granted<Op>, id: UploadId, offset: u64) -> Reply {
         .headers
         .extend(session_reply(StatusCode::RANGE_NOT_SATISFIABLE, granted, id, offset).headers);
     reply
+}
+
+/// A body that announces more than a blob may hold is refused before it is read.
+fn check_announced(stores: &Stores, offset: u64, length: Option<u64>) -> Result<()> {
+    let limit = stores.limits.blob_bytes;
+    if length.is_some_and(|length| offset.saturating_add(length) > limit) {
+        let sentence = format!("the blob is larger than the limit of {limit} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
+    }
+    Ok(())
 }
 
 fn length_of(range: ChunkRange) -> u64 {

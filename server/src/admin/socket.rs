@@ -2,10 +2,12 @@
 //! folder, one JSON line in, one JSON line out. Who may open the folder may use it.
 
 use super::command::{Admin, Command, Outcome};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -27,7 +29,8 @@ pub(crate) fn listen(data: &Path, admin: Admin) -> io::Result<impl Future<Output
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&path)?;
+    let (_folder, short) = short_path(data)?;
+    let listener = UnixListener::bind(short)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(async move {
         loop {
@@ -49,6 +52,14 @@ pub(crate) fn listen(data: &Path, admin: Admin) -> io::Result<impl Future<Output
     })
 }
 
+/// The socket's path by way of the open folder: a Unix socket's address holds 108 bytes, a data folder may lie deeper.
+/// The path holds as long as the folder is kept open.
+fn short_path(data: &Path) -> io::Result<(File, PathBuf)> {
+    let folder = File::open(data)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()));
+    Ok((folder, path))
+}
+
 async fn answer(stream: tokio::net::UnixStream, admin: &Admin) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
@@ -68,7 +79,8 @@ async fn answer(stream: tokio::net::UnixStream, admin: &Admin) -> io::Result<()>
 /// # Errors
 /// When the connection breaks after it was made: the command may or may not have been carried out.
 pub(crate) fn ask(data: &Path, command: &Command) -> io::Result<Option<Outcome>> {
-    let mut stream = match UnixStream::connect(data.join(SOCKET_NAME)) {
+    let (_folder, short) = short_path(data)?;
+    let mut stream = match UnixStream::connect(short) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
         Err(error) => return Err(error),

@@ -58,6 +58,10 @@ impl Authenticator {
         let decoded = STANDARD.decode(credentials).map_err(|cause| unreadable().because(cause))?;
         let text = String::from_utf8(decoded).map_err(|cause| unreadable().because(cause))?;
         let (name, password) = text.split_once(':').ok_or_else(unreadable)?;
+        // RFC 7617 §2: neither may hold a control character.
+        if text.contains(char::is_control) {
+            return Err(unreadable());
+        }
         self.password(name, password).await
     }
 

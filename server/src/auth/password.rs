@@ -117,7 +117,7 @@ impl Passwords {
     }
 
     async fn verify_now(&self, name: &str, password: &str) -> Result<Account> {
-        let account = if password.len() > PASSWORD_MAX {
+        let account = if password.len() > PASSWORD_MAX || name.contains('\0') {
             None
         } else {
             self.catalog.account(name.to_owned()).await?

@@ -220,7 +220,10 @@ impl Config {
                 connections: values.count("limits.connections", 1, MANY),
             },
             log: Log {
-                level: values.text("log.level"),
+                level: values.read("log.level", "info".to_owned(), |text| match crate::logs::filter(text) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(_) => Err("must be error, warn, info, debug, trace, or directives such as granary=debug".to_owned()),
+                }),
                 format: values.choice(
                     "log.format",
                     &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],

@@ -19,8 +19,14 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
     let method = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or(http::Method::TRACE);
     let headers = RequestHeaders(request.headers());
+    // An Authorization that cannot be read is a wrong one, not an absent one.
+    let authorization = if headers.is_unreadable("authorization") {
+        Some("")
+    } else {
+        headers.get("authorization")
+    };
     let caller = Caller {
-        principal: state.authenticator.principal(headers.get("authorization")).await,
+        principal: state.authenticator.principal(authorization).await,
         origin: origin(request, &state.origins),
     };
     let head = Head {
@@ -47,6 +53,16 @@ struct RequestHeaders<'r>(&'r HeaderMap);
 impl Headers for RequestHeaders<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.to_str().ok()
+    }
+
+    fn list(&self, name: &str) -> Option<String> {
+        let mut lines = self.0.get_all(name).filter_map(|value| value.to_str().ok());
+        let first = lines.next()?.to_owned();
+        Some(lines.fold(first, |list, line| list + "," + line))
+    }
+
+    fn is_unreadable(&self, name: &str) -> bool {
+        self.0.get_all(name).any(|value| value.to_str().is_err())
     }
 }
 

@@ -59,11 +59,11 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
-            .route("/token", web::get().to(token::get))
-            .route("/token", web::post().to(token::post))
-            .route("/livez", web::get().to(health::livez))
-            .route("/readyz", web::get().to(health::readyz))
-            .route("/metrics", web::get().to(health::metrics))
+            // A resource answers 405 to a method that none of its routes knows.
+            .service(readable("/token", token::get).route(web::post().to(token::post)))
+            .service(readable("/livez", health::livez))
+            .service(readable("/readyz", health::readyz))
+            .service(readable("/metrics", health::metrics))
             .default_service(web::to(format_or_nothing))
     })
     .workers(workers)
@@ -79,6 +79,17 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
         Some(certificate) => server.listen_rustls_0_23(listener, certificate.clone().config()?)?,
     };
     Ok(server.run())
+}
+
+/// A page that is read: HEAD wherever GET is.
+fn readable<F, Args>(path: &str, handler: F) -> actix_web::Resource
+where
+    F: actix_web::Handler<Args, Output = HttpResponse>,
+    Args: actix_web::FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
 }
 
 /// Everything that is not a route above belongs to a format, or to nobody.

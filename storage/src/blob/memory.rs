@@ -1,7 +1,7 @@
 //! Blobs in memory, for tests: the same contract, and nothing survives the process.
 
 use super::checksum::Checksums;
-use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored, UploadId, VerifiedBlob, corrupt};
+use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored, UploadId, VerifiedBlob, check_range, corrupt};
 use crate::clock::{self, Millis};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind, Result, What};
@@ -90,6 +90,7 @@ impl BlobStore for MemoryStore {
     }
 
     async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        check_range(blob, &range)?;
         let held = self.content().blobs.get(&blob.key).map(|(bytes, _)| bytes.clone());
         let bytes = held.ok_or_else(|| corrupt(blob, "its bytes are missing"))?;
         let bounds = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());

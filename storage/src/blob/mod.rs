@@ -134,6 +134,29 @@ impl VerifiedBlob {
     pub fn blob(&self) -> &Blob {
         &self.0
     }
+
+    /// The digest of the bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.0.digest
+    }
+
+    /// How many bytes.
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// Where they lie.
+    pub fn key(&self) -> &StorageKey {
+        &self.0.key
+    }
+}
+
+/// A caller that asks for more than there is has a fault of its own; the blob is not to blame.
+fn check_range(blob: &Blob, range: &Range<u64>) -> Result<()> {
+    if range.start <= range.end && range.end <= blob.size {
+        return Ok(());
+    }
+    Err(Error::internal(format!("bytes {range:?} were asked of a blob of {}", blob.size)))
 }
 
 /// The bytes of a blob are not what was committed. Whoever meets this sets the blob aside, so that it can be pushed again.
@@ -190,7 +213,7 @@ pub trait BlobStore: Send + Sync + 'static {
     /// The bytes `range` of a blob, which lies within its size.
     ///
     /// # Errors
-    /// `Corrupt`/`Blob` when the bytes are absent or not those that were committed: at once where the first piece
+    /// `Internal` when the range does not. `Corrupt`/`Blob` when the bytes are absent or not those that were committed: at once where the first piece
     /// shows it, else the stream ends in that error before a wrong byte goes out.
     async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream>;
 

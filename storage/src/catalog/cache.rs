@@ -75,6 +75,18 @@ impl Cache {
         }
     }
 
+    /// Forgets everything.
+    #[cfg(test)]
+    pub(super) fn forget_everything(&self) {
+        self.facts.forget_all();
+        self.projects.forget_all();
+        self.repositories.forget_all();
+        self.tags.forget_all();
+        self.manifests.forget_all();
+        self.blobs.forget_all();
+        self.referrers.forget_all();
+    }
+
     /// Forgets a manifest that goes to the trash, and the tags that go with it.
     pub(super) fn forget_artifact(&self, repository: RepositoryId, digest: Digest, tags: &[Tag]) {
         self.manifests.forget(&(repository, digest));

@@ -65,6 +65,14 @@ impl Catalog {
         })))
     }
 
+    /// Forgets every answer kept in memory, for tests that write behind its back.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) {
+        if let Some(cache) = self.cache() {
+            cache.forget_everything();
+        }
+    }
+
     fn cache(&self) -> Option<&Cache> {
         match &*self.0 {
             Backend::Lite(_, cache) => Some(cache),
@@ -220,7 +228,7 @@ macro_rules! units {
         $lite.read(move |c| lite::queries::$query(c, $(&$arg),*)).await
     };
     (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty) => {
-        $lite.write(move |c| lite::queries::$query(c, $(&$arg),*), |_| ()).await
+        $lite.write(move |c| lite::queries::$query(c, $(&$arg),*)).await
     };
     (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty, $kept:ident |$cache:ident, $done:pat_param| $forget:expr) => {{
         let forget = {
@@ -228,7 +236,7 @@ macro_rules! units {
             $(#[allow(unused_variables, reason = "not every argument says what to forget")] let $arg = $arg.clone();)*
             move |$done: &Result<$result>| { $forget; }
         };
-        $lite.write(move |c| lite::queries::$query(c, $(&$arg),*), forget).await
+        $lite.write_then(move |c| lite::queries::$query(c, $(&$arg),*), forget).await
     }};
 }
 

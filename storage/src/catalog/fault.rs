@@ -33,7 +33,7 @@ impl Fault {
     }
 
     /// Whether the connection is gone (PostgreSQL): another one may work.
-    fn is_disconnect(&self) -> bool {
+    pub(super) fn is_disconnect(&self) -> bool {
         matches!(
             self,
             Self::Db(Db::DatabaseError(

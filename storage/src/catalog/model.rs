@@ -76,6 +76,14 @@ pub struct BlobView {
     pub lease_until: Millis,
 }
 
+impl std::ops::Deref for BlobView {
+    type Target = Blob;
+
+    fn deref(&self) -> &Blob {
+        &self.blob
+    }
+}
+
 /// A verified blob to be made visible in a repository.
 #[derive(Clone, Debug)]
 pub struct NewBlob {
@@ -83,9 +91,9 @@ pub struct NewBlob {
     pub repository: RepositoryId,
     /// The proof that the bytes are there.
     pub blob: VerifiedBlob,
-    /// The upload session to close in the same transaction, with the epoch under which it was written.
-    /// When another request has taken the session over since, the commit fails with `Conflict`/`Upload`.
-    pub session: Option<(UploadId, i64)>,
+    /// The upload session to close in the same transaction. When it has been closed since, the commit fails with
+    /// `Conflict`/`Upload`.
+    pub session: Option<UploadId>,
     /// How long the link holds without a manifest.
     pub lease_until: Millis,
     /// The principal's name.

@@ -97,7 +97,7 @@ async fn every_kind_of_range_gives_just_its_bytes(store: &dyn BlobStore) {
         (end - 1, end),
         (end, end),
     ] {
-        let part = get(store, blob.key(), from as u64..to as u64).await.unwrap();
+        let part = get(store, blob.blob(), from as u64..to as u64).await.unwrap();
         assert!(part == bytes.slice(from..to), "the range {from}..{to} gave other bytes");
     }
     let nothing = put(store, &Bytes::new()).await;
@@ -109,7 +109,7 @@ async fn a_range_past_the_end_is_an_error_and_never_a_short_answer(store: &dyn B
         let blob = put(store, &noise(1, size)).await;
         let size = size as u64;
         for range in [0..size + 1, size..size + 1, size + 5..size + 6, 0..size + 10 * MIB as u64] {
-            let ended = get(store, blob.key(), range.clone()).await;
+            let ended = get(store, blob.blob(), range.clone()).await;
             assert_eq!(refusal(ended).0, ErrorKind::Internal, "{range:?} of {size}");
         }
     }
@@ -119,18 +119,21 @@ async fn an_absent_blob_is_an_error_to_read_and_has_no_size(store: &dyn BlobStor
     let bytes = noise(1, 10);
     let blob = put(store, &bytes).await;
     // The same content under the key of another upload is another blob.
-    let absent = StorageKey::new(blob.digest(), &UploadId::random());
+    let absent = Blob {
+        key: StorageKey::new(blob.digest(), &UploadId::random()),
+        ..blob.blob().clone()
+    };
     for range in [0..0, 0..1, 0..10] {
-        assert_eq!(refusal(store.read(&absent, range).await).0, ErrorKind::Internal);
+        assert_eq!(refusal(store.read(&absent, range).await).0, ErrorKind::Corrupt);
     }
-    assert_eq!(store.size(&absent).await.unwrap(), None);
+    assert_eq!(store.size(&absent.key).await.unwrap(), None);
     assert_eq!(whole(store, &blob).await, bytes);
 }
 
 async fn a_reader_that_has_begun_never_ends_early_when_the_blob_is_deleted(store: &dyn BlobStore) {
     let bytes = noise(1, 3 * MIB);
     let blob = put(store, &bytes).await;
-    let stream = store.read(blob.key(), 0..blob.size()).await.unwrap();
+    let stream = store.read(blob.blob(), 0..blob.size()).await.unwrap();
     store.delete(blob.key()).await.unwrap();
     // All of it or an error: a client must not take a part for the whole.
     if let Ok(pieces) = stream.try_collect::<Vec<Bytes>>().await {
@@ -141,7 +144,7 @@ async fn a_reader_that_has_begun_never_ends_early_when_the_blob_is_deleted(store
 async fn a_reader_that_goes_away_harms_nobody(store: &dyn BlobStore) {
     let bytes = noise(1, 3 * MIB);
     let blob = put(store, &bytes).await;
-    let mut stream = store.read(blob.key(), 0..blob.size()).await.unwrap();
+    let mut stream = store.read(blob.blob(), 0..blob.size()).await.unwrap();
     assert!(stream.next().await.unwrap().is_ok());
     drop(stream);
     assert!(whole(store, &blob).await == bytes);

@@ -4,6 +4,7 @@ use super::*;
 use crate::blob::FsStore;
 use crate::clock;
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -201,9 +202,10 @@ async fn a_blob_that_lost_its_end_is_an_error_and_never_a_short_answer() {
     ] {
         let blob = put(&store, &noise(1, size)).await;
         open_for_writing(&blob_path(&folder, &blob)).set_len(left as u64).unwrap();
-        assert_eq!(refusal(get(&store, blob.key(), 0..size as u64).await).0, ErrorKind::Internal);
-        // What is left can still be rescued.
-        assert!(get(&store, blob.key(), 0..left as u64).await.unwrap() == noise(1, size).slice(..left));
+        for wanted in [size, left, 1] {
+            let ended = get(&store, blob.blob(), 0..wanted as u64).await;
+            assert_eq!(refusal(ended).0, ErrorKind::Corrupt, "{wanted} of {size} bytes");
+        }
     }
 }
 
@@ -211,7 +213,7 @@ async fn a_blob_that_lost_its_end_is_an_error_and_never_a_short_answer() {
 async fn a_blob_that_loses_its_end_while_it_is_read_ends_in_an_error() {
     let (folder, store) = store();
     let blob = put(&store, &noise(1, 8 * MIB)).await;
-    let mut stream = store.read(blob.key(), 0..blob.size()).await.unwrap();
+    let mut stream = store.read(blob.blob(), 0..blob.size()).await.unwrap();
     let mut received = stream.next().await.unwrap().unwrap().len();
     open_for_writing(&blob_path(&folder, &blob)).set_len(300 * KIB as u64).unwrap();
     let error = loop {
@@ -221,9 +223,57 @@ async fn a_blob_that_loses_its_end_while_it_is_read_ends_in_an_error() {
             None => panic!("{received} bytes passed for {}", blob.size()),
         }
     };
-    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(received < 8 * MIB);
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_flipped_bit_never_goes_out() {
+    let (folder, store) = store();
+    let size = MIB + 5;
+    let bytes = noise(1, size);
+    for at in [0, 1000, 256 * KIB - 1, 256 * KIB, MIB, size - 1] {
+        let blob = put(&store, &bytes).await;
+        let mut file = open_for_writing(&blob_path(&folder, &blob));
+        file.seek(SeekFrom::Start(at as u64)).unwrap();
+        file.write_all(&[bytes[at] ^ 0x10]).unwrap();
+        // Whole: what came before the damage may have gone out, the damaged piece has not.
+        let mut received = Vec::new();
+        let ended = match store.read(blob.blob(), 0..blob.size()).await {
+            Err(error) => error,
+            Ok(mut stream) => loop {
+                match stream.next().await.unwrap() {
+                    Ok(piece) => received.extend_from_slice(&piece),
+                    Err(error) => break error,
+                }
+            },
+        };
+        assert_eq!(ended.kind(), ErrorKind::Corrupt, "byte {at}");
+        assert!(received.len() <= at && bytes.starts_with(&received), "byte {at}");
+        // A range in the same piece is refused, one in another piece is fine.
+        let piece = at / (256 * KIB) * 256 * KIB;
+        let beside = get(&store, blob.blob(), piece as u64..piece as u64 + 1).await;
+        assert_eq!(refusal(beside).0, ErrorKind::Corrupt, "byte {at}");
+        let elsewhere = if piece == 0 { 512 * KIB } else { 0 };
+        let fine = get(&store, blob.blob(), elsewhere as u64..elsewhere as u64 + 100).await.unwrap();
+        assert_eq!(fine, bytes.slice(elsewhere..elsewhere + 100), "byte {at}");
+    }
+}
+
+#[tokio::test]
+async fn two_files_that_changed_places_are_both_refused() {
+    let (folder, store) = store();
+    let (one, other) = (put(&store, &noise(1, MIB)).await, put(&store, &noise(2, MIB)).await);
+    let (first, second) = (blob_path(&folder, &one), blob_path(&folder, &other));
+    let aside = folder.path().join("aside");
+    fs::rename(&first, &aside).unwrap();
+    fs::rename(&second, &first).unwrap();
+    fs::rename(&aside, &second).unwrap();
+    for blob in [&one, &other] {
+        let ended = get(&store, blob.blob(), 0..blob.size()).await;
+        assert_eq!(refusal(ended).0, ErrorKind::Corrupt);
+    }
 }
 
 #[tokio::test]
@@ -231,10 +281,9 @@ async fn an_error_names_the_file_to_the_operator_and_not_to_the_client() {
     let (folder, store) = store();
     let blob = put(&store, &noise(1, 10)).await;
     fs::remove_file(blob_path(&folder, &blob)).unwrap();
-    let error = store.read(blob.key(), 0..10).await.err().unwrap();
-    let path = blob_path(&folder, &blob);
+    let error = store.read(blob.blob(), 0..10).await.err().unwrap();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains(path.to_str().unwrap()), "{cause}");
+    assert!(cause.contains(blob.key().as_str()), "{cause}");
     assert!(!error.message().contains(blob.digest().hex().as_str()), "{error}");
 }
 

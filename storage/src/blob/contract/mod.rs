@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{BlobStore, BlobWriter, StorageKey, Stored, UploadId, VerifiedBlob};
+use super::{Blob, BlobStore, BlobWriter, StorageKey, Stored, UploadId, VerifiedBlob};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{ErrorKind, Result, What};
 use ::bytes::{Bytes, BytesMut};
@@ -100,8 +100,8 @@ async fn put(store: &dyn BlobStore, bytes: &Bytes) -> VerifiedBlob {
 }
 
 /// The bytes of a range, or the error that the stream ends in.
-async fn get(store: &dyn BlobStore, key: &StorageKey, range: Range<u64>) -> Result<Bytes> {
-    let mut stream = store.read(key, range).await?;
+async fn get(store: &dyn BlobStore, blob: &Blob, range: Range<u64>) -> Result<Bytes> {
+    let mut stream = store.read(blob, range).await?;
     let mut bytes = BytesMut::new();
     while let Some(piece) = stream.next().await {
         match piece {
@@ -117,7 +117,7 @@ async fn get(store: &dyn BlobStore, key: &StorageKey, range: Range<u64>) -> Resu
 
 /// All bytes of a blob.
 async fn whole(store: &dyn BlobStore, blob: &VerifiedBlob) -> Bytes {
-    get(store, blob.key(), 0..blob.size()).await.unwrap()
+    get(store, blob.blob(), 0..blob.size()).await.unwrap()
 }
 
 /// What a store holds.

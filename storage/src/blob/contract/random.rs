@@ -121,7 +121,7 @@ fn any_range_gives_just_its_bytes() {
         let (from, to) = (one.min(other), one.max(other));
         block_on(async {
             let blob = put(&store, &bytes.slice(..size)).await;
-            let part = get(&store, blob.key(), from as u64..to as u64).await.unwrap();
+            let part = get(&store, blob.blob(), from as u64..to as u64).await.unwrap();
             assert!(part == bytes.slice(from..to), "the range {from}..{to} of {size} gave other bytes");
             store.delete(blob.key()).await.unwrap();
         });

@@ -46,7 +46,7 @@ async fn deleting_a_blob_twice_or_one_that_never_was_is_fine(store: &dyn BlobSto
     }
     assert_empty(store).await;
     assert_eq!(store.size(blob.key()).await.unwrap(), None);
-    assert_eq!(refusal(store.read(blob.key(), 0..10).await).0, ErrorKind::Internal);
+    assert_eq!(refusal(store.read(blob.blob(), 0..10).await).0, ErrorKind::Corrupt);
 }
 
 async fn what_is_removed_takes_nothing_else_with_it(store: &dyn BlobStore) {

@@ -14,7 +14,7 @@ mod read;
 mod sink;
 mod writer;
 
-use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
+use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId, check_range};
 use crate::digest::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -166,6 +166,7 @@ impl BlobStore for FsStore {
     }
 
     async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
+        check_range(blob, &range)?;
         read::stream(self.0.blob_path(&blob.key), blob.clone(), range, self.0.buffers.clone()).await
     }
 

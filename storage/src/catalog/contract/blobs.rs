@@ -30,14 +30,11 @@ async fn a_blob_is_visible_where_it_was_pushed_and_nowhere_else(database: &TestD
     let catalog = &database.catalog;
     let (api, web) = (repository(catalog, "acme/api").await, repository(catalog, "acme/web").await);
     let new = new_blob(api, "layer").await;
-    let key = new.blob.key().clone();
+    let blob = new.blob.blob().clone();
     assert_eq!(catalog.commit_blob(new).await.unwrap(), Committed::New);
-    let expected = BlobView {
-        digest: digest("layer"),
-        size: 5,
-        key,
-        lease_until: FUTURE,
-    };
+    assert_eq!((blob.digest, blob.size), (digest("layer"), 5));
+    let lease_until = FUTURE;
+    let expected = BlobView { blob, lease_until };
     assert_eq!(catalog.blob(api, digest("layer")).await.unwrap(), Some(expected));
     assert_eq!(catalog.blob(web, digest("layer")).await.unwrap(), None);
     assert_eq!(catalog.blob(api, digest("other")).await.unwrap(), None);
@@ -70,7 +67,7 @@ async fn of_many_pushes_of_the_same_bytes_one_is_the_blob(database: &TestDatabas
         .filter(|(end, _)| *end.as_ref().unwrap() == Committed::New)
         .map(|(_, key)| key)
         .collect();
-    assert_eq!(winners, [catalog.blob(api, digest("layer")).await.unwrap().unwrap().key]);
+    assert_eq!(winners, [catalog.blob(api, digest("layer")).await.unwrap().unwrap().key.clone()]);
 }
 
 async fn a_lease_grows_and_never_shrinks(database: &TestDatabase) {
@@ -110,7 +107,7 @@ async fn a_mount_links_what_the_source_links(database: &TestDatabase) {
         .unwrap();
     assert_eq!((mounted.digest, mounted.size), (layer, 5));
     let seen = catalog.blob(third, layer).await.unwrap().unwrap();
-    assert_eq!((seen.key, seen.lease_until), (mounted.key, FUTURE - 5));
+    assert_eq!((&seen.key, seen.lease_until), (&mounted.key, FUTURE - 5));
     assert_eq!(database.count("event WHERE kind = 'blob.mounted'"), 1);
 
     // It exists, but not in the source.

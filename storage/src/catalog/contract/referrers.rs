@@ -13,7 +13,7 @@ const SBOM: &str = "application/vnd.example.sbom";
 
 async fn list(catalog: &Catalog, repository: RepositoryId, subject: Digest, artifact_type: Option<&str>) -> Vec<Referrer> {
     let all = catalog.referrers(repository, subject, artifact_type.map(str::to_owned), None, 100);
-    all.await.unwrap()
+    all.await.unwrap().to_vec()
 }
 
 async fn referrers_are_listed_by_digest_in_pages(database: &TestDatabase) {
@@ -34,7 +34,7 @@ async fn referrers_are_listed_by_digest_in_pages(database: &TestDatabase) {
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 3);
         after = Some(last.digest);
-        seen.extend(page);
+        seen.extend(page.iter().cloned());
     }
     let digests: Vec<Digest> = seen.iter().map(|referrer| referrer.digest).collect();
     assert_eq!(digests, expected);
@@ -61,7 +61,7 @@ async fn referrers_are_filtered_by_their_type(database: &TestDatabase) {
     assert_eq!(sboms.iter().map(|found| found.digest).collect::<Vec<_>>(), [sbom]);
     assert_eq!(list(catalog, api, subject, Some("application/vnd.example")).await, []);
     let behind = catalog.referrers(api, subject, Some(SBOM.into()), Some(sbom), 100).await.unwrap();
-    assert_eq!(behind, [], "filter and page together");
+    assert_eq!(*behind, [], "filter and page together");
 }
 
 async fn a_referrer_is_listed_where_it_lives_and_while_it_lives(database: &TestDatabase) {

@@ -6,6 +6,7 @@ use super::super::pg::Pg;
 use super::*;
 use crate::error::{Error, ErrorKind};
 use diesel::connection::SimpleConnection as _;
+use std::cell::Cell;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -14,14 +15,15 @@ use tokio::sync::oneshot;
 /// A unit of work that keeps its connection until it is let go: the unit, the word that it has the connection, and
 /// the way to let it go.
 fn keeper<C>() -> (
-    impl FnOnce(&mut C) -> Outcome<()> + Send + 'static,
+    impl Fn(&mut C) -> Outcome<()> + Send + 'static,
     oneshot::Receiver<()>,
     mpsc::Sender<()>,
 ) {
     let (say_so, has_it) = oneshot::channel();
     let (let_go, kept) = mpsc::channel();
+    let say_so = Cell::new(Some(say_so));
     let unit = move |_: &mut C| {
-        say_so.send(()).unwrap();
+        say_so.take().unwrap().send(()).unwrap();
         let _ = kept.recv();
         Ok(())
     };

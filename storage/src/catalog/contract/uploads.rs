@@ -9,7 +9,8 @@ on_each_database!(
     a_session_belongs_to_its_repository_and_principal,
     each_claim_fences_off_the_writers_before_it,
     a_commit_closes_its_session,
-    a_session_that_was_taken_over_cannot_commit,
+    proved_bytes_count_though_another_request_has_claimed_their_session,
+    a_session_that_was_closed_cannot_commit,
     of_many_claims_each_gets_an_epoch_of_its_own,
     expired_sessions_are_taken_once_and_touched_ones_stay,
     a_principal_has_so_many_sessions_and_no_more,
@@ -70,25 +71,36 @@ async fn a_commit_closes_its_session(database: &TestDatabase) {
     let api = repository(catalog, "acme/api").await;
     let session = claim(catalog, &open(catalog, api, FUTURE).await).await;
     let mut new = new_blob(api, "layer").await;
-    new.session = Some((session.id, session.epoch));
+    new.session = Some(session.id);
     assert_eq!(catalog.commit_blob(new).await.unwrap(), Committed::New);
     assert_eq!(find(catalog, &session).await, None);
     assert!(!catalog.advance_upload(session.id, session.epoch, 1, FUTURE).await.unwrap());
 }
 
-async fn a_session_that_was_taken_over_cannot_commit(database: &TestDatabase) {
+async fn proved_bytes_count_though_another_request_has_claimed_their_session(database: &TestDatabase) {
     let catalog = &database.catalog;
     let api = repository(catalog, "acme/api").await;
     let old = claim(catalog, &open(catalog, api, FUTURE).await).await;
     let newer = claim(catalog, &old).await;
+    let mut new = new_blob(api, "layer").await;
+    new.session = Some(old.id);
+    assert_eq!(catalog.commit_blob(new).await.unwrap(), Committed::New);
+    assert_eq!(find(catalog, &newer).await, None);
+    assert!(!catalog.advance_upload(newer.id, newer.epoch, 1, FUTURE).await.unwrap());
+}
+
+async fn a_session_that_was_closed_cannot_commit(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    let session = claim(catalog, &open(catalog, api, FUTURE).await).await;
+    assert!(catalog.delete_upload(session.id, api, session.principal.clone()).await.unwrap());
     let events = database.count("event");
     let mut new = new_blob(api, "layer").await;
-    new.session = Some((old.id, old.epoch));
+    new.session = Some(session.id);
     let refused = catalog.commit_blob(new).await;
     assert_eq!(refusal(refused), (ErrorKind::Conflict, What::Upload));
     assert_eq!(catalog.blob(api, digest("layer")).await.unwrap(), None);
     assert_eq!((database.count("blob"), database.count("event")), (0, events));
-    assert_eq!(find(catalog, &newer).await, Some(newer), "the session lives on");
 }
 
 async fn of_many_claims_each_gets_an_epoch_of_its_own(database: &TestDatabase) {

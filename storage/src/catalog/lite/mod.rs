@@ -63,8 +63,13 @@ impl Lite {
         done.await.map_err(Error::internal)?
     }
 
-    /// Hands a write to the writer thread; answers once it is durable and `then` has run there.
-    pub(super) async fn write<T: Send + 'static>(
+    /// Hands a write to the writer thread; answers once it is durable.
+    pub(super) async fn write<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        self.write_then(unit, |_| ()).await
+    }
+
+    /// The same; `then` runs on the writer's thread with what came of it, before the answer.
+    pub(super) async fn write_then<T: Send + 'static>(
         &self,
         unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
         then: impl FnOnce(&Result<T>) + Send + 'static,

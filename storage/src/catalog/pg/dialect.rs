@@ -120,15 +120,13 @@ pub(crate) fn lock_artifact(c: &mut Conn, repository: i64, digest: &str) -> Outc
     Ok(())
 }
 
-/// Events after `after` that no open transaction can still slip in front of. Two statements, each with eyes of its own:
-/// what has ended by the first is seen by the second.
 /// PostgreSQL looks after its own files; a server with data checksums reports damage by itself.
 pub(crate) fn integrity(_: &mut Conn) -> Outcome<Vec<String>> {
     Ok(Vec::new())
 }
 
-/// Events after `after` that no open transaction can still slip in front of: numbers are
-/// taken before the commit, so a smaller one can become visible after a larger one.
+/// Events after `after` that no open transaction can still slip in front of. Two statements, each with eyes of its own:
+/// what has ended by the first is seen by the second.
 pub(crate) fn settled_events(c: &mut Conn, after: i64, limit: i64) -> Outcome<Vec<EventRow>> {
     let horizon = diesel::select(sql::<BigInt>("event_horizon()")).get_result::<i64>(c)?;
     Ok(event::table

@@ -7,7 +7,7 @@ pub(super) mod queries;
 use super::CONNECTION_WAIT;
 use super::fault::{Fault, Outcome, unavailable};
 use crate::error::{Error, Result};
-use diesel::connection::SimpleConnection as _;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::{Connection as _, PgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
@@ -55,12 +55,25 @@ impl Pg {
         Ok(Self { pool })
     }
 
-    /// Runs a read where it may block.
-    pub(super) async fn read<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+    /// Runs a read where it may block, again on another connection when the one it got turns out to be cut.
+    pub(super) async fn read<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let pool = self.pool.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut connection = pool.get().map_err(unavailable)?;
-            unit(&mut connection).map_err(Error::from)
+            // After a restart of the server every pooled connection is cut.
+            let mut others = pool.max_size();
+            loop {
+                let mut connection = pool.get().map_err(unavailable)?;
+                match unit(&mut connection) {
+                    Err(fault) if fault.is_disconnect() => {
+                        give_up_on(&mut connection);
+                        if others == 0 {
+                            return Err(fault.into());
+                        }
+                        others -= 1;
+                    }
+                    ended => return ended.map_err(Error::from),
+                }
+            }
         });
         done.await.map_err(Error::internal)?
     }
@@ -80,12 +93,23 @@ impl Pg {
                         std::thread::sleep(Duration::from_millis(u64::from(attempt) * 2 + spread));
                         attempt += 1;
                     }
-                    ended => return ended.map_err(Error::from),
+                    ended => {
+                        // Not again: whether the commit was carried out is unknown.
+                        if ended.as_ref().is_err_and(Fault::is_disconnect) {
+                            give_up_on(connection);
+                        }
+                        return ended.map_err(Error::from);
+                    }
                 }
             }
         });
         done.await.map_err(Error::internal)?
     }
+}
+
+/// Sees to it that the pool throws this connection away instead of handing it out again.
+fn give_up_on(connection: &mut Conn) {
+    AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
 }
 
 #[cfg(feature = "pg-tls")]

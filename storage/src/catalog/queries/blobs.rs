@@ -68,10 +68,14 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
     let proved = new.blob.blob();
     let digest = proved.digest.to_string();
     let (size, key) = (signed(proved.size), proved.key.as_str());
-    if let Some((id, epoch)) = &new.session {
-        let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
-        if diesel::delete(session).execute(c)? == 0 {
-            return refuse(ErrorKind::Conflict, What::Upload, "another request has taken this upload over");
+    if let Some(id) = &new.session {
+        // Whoever claimed it since has not written: the bytes were this one's when they were proved.
+        if diesel::delete(upload::table.filter(upload::id.eq(id.to_string()))).execute(c)? == 0 {
+            return refuse(
+                ErrorKind::Conflict,
+                What::Upload,
+                "the upload has been completed or cancelled by another request",
+            );
         }
     }
     let values = (
