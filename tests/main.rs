@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod documents;
 mod http;
 mod load;
 mod oci;

@@ -61,7 +61,7 @@ fn a_request_that_never_ends_does_not_keep_the_server_from_stopping() {
         "POST /v2/acme/app/blobs/uploads/?digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
         &["Content-Length: 900000"],
     );
-    wire.send(&bytes(4, 600_000));
+    wire.send(bytes(4, 600_000));
     wait_for("the upload's file", || (!server.files("uploads").is_empty()).then_some(()));
 
     server.stop();
