@@ -204,7 +204,17 @@ impl Catalog {
     }
 }
 
-/// One line for one unit of work: `read` runs on the pool, `write` as one durable transaction.
+/// What a write must survive before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Survives {
+    /// Everything: what a client may rely on.
+    PowerCut,
+    /// The end of the process. For what costs a client a retry when it is lost, and nothing else.
+    Process,
+}
+
+/// One line for one unit of work: `read` runs on the pool, `write` as one durable transaction, `note` as one that
+/// survives the process but not a power cut.
 /// `=>` names the query; `forgets` says what of the cache the write makes doubtful. It runs after the commit,
 /// whatever came of it, and before the answer.
 macro_rules! units {
@@ -230,13 +240,16 @@ macro_rules! units {
     (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty) => {
         $lite.write(move |c| lite::queries::$query(c, $(&$arg),*)).await
     };
+    (@note $lite:ident, $query:ident($($arg:ident),*) -> $result:ty) => {
+        $lite.write_then(Survives::Process, move |c| lite::queries::$query(c, $(&$arg),*), |_| ()).await
+    };
     (@write $lite:ident, $query:ident($($arg:ident),*) -> $result:ty, $kept:ident |$cache:ident, $done:pat_param| $forget:expr) => {{
         let forget = {
             let $cache = $kept.clone();
             $(#[allow(unused_variables, reason = "not every argument says what to forget")] let $arg = $arg.clone();)*
             move |$done: &Result<$result>| { $forget; }
         };
-        $lite.write_then(move |c| lite::queries::$query(c, $(&$arg),*), forget).await
+        $lite.write_then(Survives::PowerCut, move |c| lite::queries::$query(c, $(&$arg),*), forget).await
     }};
 }
 
@@ -286,17 +299,17 @@ units! {
     /// Of these keys, those that no blob has.
     pub read unknown_keys(keys: Vec<StorageKey>) -> Vec<StorageKey> => unknown_keys;
 
-    write insert_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>, algorithm: Algorithm, expires_at: Millis, max_open: u64) -> Upload => create_upload;
+    note insert_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>, algorithm: Algorithm, expires_at: Millis, max_open: u64) -> Upload => create_upload;
     /// A session of this repository and principal.
     pub read upload(id: UploadId, repository: RepositoryId, principal: Arc<str>) -> Option<Upload> => upload;
     /// Takes a session over: its epoch grows, and older writers are fenced off.
-    pub write claim_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>, expires_at: Millis) -> Option<Upload> => claim_upload;
+    pub note claim_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>, expires_at: Millis) -> Option<Upload> => claim_upload;
     /// Acknowledges bytes; `false` when the session is gone or has been taken over.
-    pub write advance_upload(id: UploadId, epoch: i64, offset: u64, expires_at: Millis) -> bool => advance_upload;
+    pub note advance_upload(id: UploadId, epoch: i64, offset: u64, expires_at: Millis) -> bool => advance_upload;
     /// Ends a session; whether there was one.
-    pub write delete_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>) -> bool => delete_upload;
+    pub note delete_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>) -> bool => delete_upload;
     /// Ends expired sessions and names them.
-    pub write take_expired_uploads(now: Millis, limit: usize) -> Vec<UploadId> => take_expired_uploads;
+    pub note take_expired_uploads(now: Millis, limit: usize) -> Vec<UploadId> => take_expired_uploads;
     /// Of these, those that are open.
     pub read uploads_exist(ids: Vec<UploadId>) -> HashSet<UploadId> => uploads_exist;
 
@@ -351,12 +364,12 @@ units! {
     /// An unexpired refresh token and its account.
     pub read refresh_token(hash: String, now: Millis) -> Option<(RefreshToken, Account)> => refresh_token;
     /// Forgets expired refresh tokens; how many.
-    pub write sweep_refresh_tokens(now: Millis) -> u64 => sweep_refresh_tokens;
+    pub note sweep_refresh_tokens(now: Millis) -> u64 => sweep_refresh_tokens;
 
     /// Events after `after`, none of which an open transaction can still slip in front of.
     pub read events(after: i64, limit: usize) -> Vec<Event> => events;
     /// How far a follower has read; 0 at first.
     pub read cursor(follower: String) -> i64 => cursor;
     /// Records how far a follower has read.
-    pub write set_cursor(follower: String, seq: i64) -> () => set_cursor;
+    pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
 }

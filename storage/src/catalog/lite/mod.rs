@@ -6,6 +6,7 @@ pub(super) mod queries;
 mod writer;
 
 use super::CONNECTION_WAIT;
+use super::facade::Survives;
 use super::fault::{Fault, Outcome, unavailable};
 use crate::error::{Error, Result};
 use diesel::connection::SimpleConnection as _;
@@ -65,16 +66,17 @@ impl Lite {
 
     /// Hands a write to the writer thread; answers once it is durable.
     pub(super) async fn write<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
-        self.write_then(unit, |_| ()).await
+        self.write_then(Survives::PowerCut, unit, |_| ()).await
     }
 
-    /// The same; `then` runs on the writer's thread with what came of it, before the answer.
+    /// The same, with what the write must survive; `then` runs on the writer's thread with what came of it, before the answer.
     pub(super) async fn write_then<T: Send + 'static>(
         &self,
+        survives: Survives,
         unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
         then: impl FnOnce(&Result<T>) + Send + 'static,
     ) -> Result<T> {
-        self.writer.run(unit, then).await
+        self.writer.run(survives, unit, then).await
     }
 }
 

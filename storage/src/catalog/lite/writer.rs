@@ -1,12 +1,18 @@
 //! The one thread that writes: whatever queued up while the last commit was being
 //! flushed goes into the next one. A unit that fails takes only its savepoint with it;
 //! nobody hears of success before the commit is durable.
+//!
+//! Units whose loss in a power cut costs a client a retry and nothing else are not flushed
+//! when they come alone; the next flush takes them along. The log that both kinds go into
+//! is one, so a power cut never takes an earlier unit and leaves a later one.
 
+use super::super::facade::Survives;
 use super::super::fault::{Fault, Outcome};
 use super::{Conn, connect};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
-use diesel::connection::{AnsiTransactionManager, TransactionManager as _};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +25,12 @@ const BATCH: usize = 256;
 /// A unit of work with its way back, without its types.
 /// Without a connection it does not run, and its way back says why.
 type Unit = Box<dyn FnOnce(Option<&mut Conn>) -> Done + Send>;
+
+/// A unit in the queue.
+struct Queued {
+    unit: Unit,
+    survives: Survives,
+}
 
 /// A unit that has run and waits for the commit.
 struct Done {
@@ -73,7 +85,7 @@ impl From<Lost> for Error {
 
 /// The way to the thread. The thread ends when this is dropped and the queue is empty.
 pub(super) struct Writer {
-    queue: Option<mpsc::Sender<Unit>>,
+    queue: Option<mpsc::Sender<Queued>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -94,6 +106,7 @@ impl Writer {
     /// A caller that goes away stops neither.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        survives: Survives,
         unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
         then: impl FnOnce(&Result<T>) + Send + 'static,
     ) -> Result<T> {
@@ -120,7 +133,12 @@ impl Writer {
             }
         });
         let gone = || Error::new(ErrorKind::Unavailable, What::Storage, "the server is stopping");
-        self.queue.as_ref().ok_or_else(gone)?.send(unit).await.map_err(|_| gone())?;
+        self.queue
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(Queued { unit, survives })
+            .await
+            .map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())?
     }
 }
@@ -151,15 +169,30 @@ fn in_savepoint<T>(connection: &mut Conn, unit: impl FnOnce(&mut Conn) -> Outcom
     }
 }
 
-fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
-    while let Some(first) = units.blocking_recv() {
-        let mut done = Vec::new();
-        let ended = batch(&mut connection, first, &mut units, &mut done);
+fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Queued>) {
+    // As `connect` leaves a connection.
+    let mut flushes = true;
+    let mut waiting = VecDeque::with_capacity(BATCH);
+    while let Some(first) = waiting.pop_front().or_else(|| units.blocking_recv()) {
+        waiting.push_front(first);
+        while waiting.len() < BATCH
+            && let Ok(next) = units.try_recv()
+        {
+            waiting.push_back(next);
+        }
+        let must_flush = waiting.iter().any(|queued| queued.survives == Survives::PowerCut);
+        let mut done = Vec::with_capacity(waiting.len());
+        let ended =
+            flush_or_not(&mut connection, &mut flushes, must_flush).and_then(|()| run_all(&mut connection, &mut waiting, &mut done));
         if let Err(Lost { cause, .. }) = &ended {
+            // Where nothing of it could be run, the first is the one to hear of it; the others have their turn.
+            if done.is_empty() {
+                done.extend(waiting.pop_front().map(|queued| (queued.unit)(None)));
+            }
             tracing::error!(cause, units = done.len(), "a commit failed; nothing of it was acknowledged");
             // The connection's idea of its transaction may be wrong now.
             match connect(url) {
-                Ok(fresh) => connection = fresh,
+                Ok(fresh) => (connection, flushes) = (fresh, true),
                 Err(error) => {
                     tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection");
                 }
@@ -171,23 +204,30 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Unit>) {
     }
 }
 
-/// Runs what is waiting as one transaction. `done` holds every unit that was taken from the queue.
-fn batch(connection: &mut Conn, first: Unit, units: &mut mpsc::Receiver<Unit>, done: &mut Vec<Done>) -> std::result::Result<(), Lost> {
-    let begun = AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE");
-    if let Err(error) = begun {
-        done.push(first(None));
-        return Err(error.into());
+/// Sees to it that the next commit is flushed before it returns, or that it is not.
+fn flush_or_not(connection: &mut Conn, flushes: &mut bool, wanted: bool) -> std::result::Result<(), Lost> {
+    if *flushes != wanted {
+        connection.batch_execute(if wanted {
+            "PRAGMA synchronous = FULL"
+        } else {
+            "PRAGMA synchronous = NORMAL"
+        })?;
+        *flushes = wanted;
     }
-    let mut next = Some(first);
-    while let Some(unit) = next {
-        let mut ended = unit(Some(connection));
+    Ok(())
+}
+
+/// Runs what is waiting as one transaction, up to a unit that loses it. `done` then holds every unit that was run.
+fn run_all(connection: &mut Conn, waiting: &mut VecDeque<Queued>, done: &mut Vec<Done>) -> std::result::Result<(), Lost> {
+    AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
+    while let Some(Queued { unit, .. }) = waiting.pop_front() {
+        let mut ended = unit(Some(&mut *connection));
         let fatal = ended.fatal.take();
         done.push(ended);
         if let Some(lost) = fatal {
             let _ = AnsiTransactionManager::rollback_transaction(connection);
             return Err(lost);
         }
-        next = if done.len() < BATCH { units.try_recv().ok() } else { None };
     }
     let failed = |error: std::io::Error| Lost::because(error.to_string());
     let committed = failpoint::hit("catalog.before_commit")

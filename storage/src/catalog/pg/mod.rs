@@ -78,6 +78,15 @@ impl Pg {
         done.await.map_err(Error::internal)?
     }
 
+    /// Runs a write as [`Pg::write`] does, but the answer does not wait for the server's flush: a power cut may take it, the end of this process may not.
+    pub(super) async fn note<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+        self.write(move |connection| {
+            connection.batch_execute("SET LOCAL synchronous_commit TO OFF")?;
+            unit(connection)
+        })
+        .await
+    }
+
     /// Runs a write as one transaction, again from its start when it lost a race.
     pub(super) async fn write<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         let pool = self.pool.clone();
