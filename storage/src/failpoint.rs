@@ -1,7 +1,8 @@
 //! Places where tests make the process die or fail. In release builds they are nothing.
 //!
 //! `GRANARY_FAILPOINT=<name>` aborts the process when it comes by; `<name>=error` makes
-//! the step fail as a broken disk would.
+//! the step fail as a broken disk would, every time. `<name>@3` and `<name>@3=error` let
+//! it pass all but the third time.
 
 use std::io;
 
@@ -10,15 +11,17 @@ use std::io;
 /// # Errors
 /// When the failpoint is set to fail.
 #[cfg(debug_assertions)]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "failpoints exist for tests only and are no setting of the configuration"
-)]
 pub(crate) fn hit(name: &'static str) -> io::Result<()> {
-    static ACTIVE: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| std::env::var("GRANARY_FAILPOINT").ok());
-    match ACTIVE.as_deref().and_then(|active| active.strip_prefix(name)) {
-        Some("") => std::process::abort(),
-        Some("=error") => Err(io::Error::other(format!("failpoint {name}"))),
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static ACTIVE: std::sync::LazyLock<Option<Active>> = std::sync::LazyLock::new(active);
+    static TIMES: AtomicU64 = AtomicU64::new(0);
+    match ACTIVE.as_ref().filter(|active| active.name == name) {
+        Some(active) if active.acts(TIMES.fetch_add(1, Ordering::Relaxed) + 1) => {
+            if active.fails {
+                return Err(io::Error::other(format!("failpoint {name}")));
+            }
+            std::process::abort()
+        }
         _ => Ok(()),
     }
 }
@@ -31,4 +34,72 @@ pub(crate) fn hit(name: &'static str) -> io::Result<()> {
 #[inline(always)]
 pub(crate) fn hit(_: &'static str) -> io::Result<()> {
     Ok(())
+}
+
+/// The failpoint that is set.
+#[cfg(debug_assertions)]
+#[derive(Debug, PartialEq, Eq)]
+struct Active {
+    name: String,
+    /// The one time at which it acts; every time without it.
+    at: Option<u64>,
+    /// Whether the step fails, rather than the process.
+    fails: bool,
+}
+
+#[cfg(debug_assertions)]
+impl Active {
+    /// `None` for what is no setting of a failpoint.
+    fn parse(text: &str) -> Option<Self> {
+        let (text, fails) = match text.strip_suffix("=error") {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
+        let (name, at) = match text.split_once('@') {
+            Some((name, at)) => (name, Some(at.parse().ok()?)),
+            None => (text, None),
+        };
+        let name = name.to_owned();
+        Some(Self { name, at, fails })
+    }
+
+    fn acts(&self, time: u64) -> bool {
+        self.at.is_none_or(|at| at == time)
+    }
+}
+
+#[cfg(debug_assertions)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "failpoints exist for tests only and are no setting of the configuration"
+)]
+fn active() -> Option<Active> {
+    Active::parse(&std::env::var("GRANARY_FAILPOINT").ok()?)
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    fn active(name: &str, at: Option<u64>, fails: bool) -> Option<Active> {
+        let name = name.to_owned();
+        Some(Active { name, at, fails })
+    }
+
+    #[test]
+    fn a_setting_has_a_name_and_perhaps_a_time_and_a_kind() {
+        assert_eq!(Active::parse("blob.written"), active("blob.written", None, false));
+        assert_eq!(Active::parse("blob.written=error"), active("blob.written", None, true));
+        assert_eq!(Active::parse("blob.written@3"), active("blob.written", Some(3), false));
+        assert_eq!(Active::parse("blob.written@12=error"), active("blob.written", Some(12), true));
+        assert_eq!(Active::parse("blob.written@often"), None);
+    }
+
+    #[test]
+    fn a_failpoint_with_a_time_lets_all_others_pass() {
+        let third = Active::parse("x@3").unwrap();
+        let acts: Vec<u64> = (1..10).filter(|time| third.acts(*time)).collect();
+        assert_eq!(acts, [3]);
+        assert!(Active::parse("x").unwrap().acts(7));
+    }
 }

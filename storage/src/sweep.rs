@@ -5,6 +5,7 @@ use crate::Stores;
 use crate::blob::{StorageKey, Stored, UploadId};
 use crate::clock;
 use crate::error::Result;
+use crate::failpoint;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub async fn sweep(stores: &Stores, orphan_age: Duration) -> Result<Swept> {
     loop {
         let expired = stores.catalog.take_expired_uploads(clock::now(), BATCH).await?;
         for id in &expired {
+            failpoint::hit("sweep.expired")?;
             stores.blobs.discard(*id).await?;
         }
         swept.expired_uploads += expired.len() as u64;
@@ -64,6 +66,7 @@ async fn sweep_uploads(stores: &Stores, ids: Vec<UploadId>) -> Result<u64> {
     let mut removed = 0;
     for id in orphans {
         stores.blobs.discard(id).await?;
+        failpoint::hit("sweep.orphan")?;
         removed += 1;
     }
     Ok(removed)
@@ -76,6 +79,7 @@ async fn sweep_blobs(stores: &Stores, keys: Vec<StorageKey>) -> Result<u64> {
     let orphans = stores.catalog.unknown_keys(keys).await?;
     for key in &orphans {
         stores.blobs.delete(key).await?;
+        failpoint::hit("sweep.orphan")?;
     }
     Ok(orphans.len() as u64)
 }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::digest::{Algorithm, Digest};
 use crate::ending::{Ending, Finished};
 use crate::error::{Error, ErrorKind, Result, What};
+use crate::failpoint;
 use crate::limits::Limits;
 use crate::name::RepositoryName;
 use bytes::Bytes;
@@ -306,7 +307,11 @@ impl Writing {
             by,
         };
         // When the outcome of a commit is unknown the file stays: the sweep removes it if no row names it.
-        match engine.catalog.commit_blob(new).await {
+        let committed = engine.catalog.commit_blob(new).await;
+        if committed.is_ok() {
+            failpoint::hit("blob.committed")?;
+        }
+        match committed {
             Ok(Committed::New) => {}
             Ok(Committed::Duplicate) => engine.blobs.delete(&key).await?,
             Err(error) if error.kind() == ErrorKind::Conflict => {

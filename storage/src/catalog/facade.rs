@@ -12,6 +12,7 @@ use crate::blob::{Blob, StorageKey, UploadId};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::error::Result;
+use crate::failpoint;
 use crate::name::{ProjectName, Reference, RepositoryName, Tag};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -183,7 +184,11 @@ impl Catalog {
         let new = Arc::new(new);
         match self.put_changes_nothing(new.clone()).await? {
             Some(stored) => Ok(stored),
-            None => self.store_manifest(new).await,
+            None => {
+                let stored = self.store_manifest(new).await?;
+                failpoint::hit("manifest.committed")?;
+                Ok(stored)
+            }
         }
     }
 

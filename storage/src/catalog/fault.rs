@@ -76,6 +76,13 @@ impl From<Error> for Fault {
     }
 }
 
+/// What a failpoint says.
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let (full, disconnect) = (fault.is_full(), fault.is_disconnect());

@@ -7,6 +7,7 @@ pub(super) mod queries;
 use super::CONNECTION_WAIT;
 use super::fault::{Fault, Outcome, unavailable};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::{Connection as _, PgConnection};
@@ -95,7 +96,12 @@ impl Pg {
             let connection: &mut PgConnection = &mut pooled;
             let mut attempt = 1;
             loop {
-                match connection.transaction(&unit) {
+                let ended = connection.transaction(|connection| {
+                    let done = unit(connection)?;
+                    failpoint::hit("catalog.before_commit")?;
+                    Ok(done)
+                });
+                match ended.and_then(|done| failpoint::hit("catalog.after_commit").map(|()| done).map_err(Fault::from)) {
                     Err(fault) if fault.is_transient() && attempt < ATTEMPTS => {
                         // Spread out, so that those who met once do not meet again.
                         let spread = u64::from(std::process::id() ^ attempt.wrapping_mul(2_654_435_761)) % 7;

@@ -10,6 +10,7 @@ use crate::blob::{Blob, Checksums, StorageKey};
 use crate::clock::{self, Millis};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, What};
+use crate::failpoint;
 use diesel::prelude::*;
 use serde_json::json;
 use std::collections::HashSet;
@@ -109,6 +110,7 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
         Some(new.repository.0),
         &json!({"digest": digest, "size": size}),
     )?;
+    failpoint::hit("blob.linked")?;
     Ok(if inserted || replaced {
         Committed::New
     } else {
@@ -161,6 +163,7 @@ pub(crate) fn mount_blob(
         Some(to.0),
         &json!({"digest": digest.to_string(), "from": from.0}),
     )?;
+    failpoint::hit("blob.mounted")?;
     Ok(Some(view))
 }
 
@@ -208,6 +211,7 @@ pub(crate) fn unlink_blob(c: &mut Conn, repository: &RepositoryId, digest: &Dige
         return Ok(Deleted::Absent);
     }
     record(c, by, "blob.deleted", Some(repository.0), &json!({"digest": text}))?;
+    failpoint::hit("blob.unlinked")?;
     Ok(Deleted::Done)
 }
 

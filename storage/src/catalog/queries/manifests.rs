@@ -8,6 +8,7 @@ use super::rows::{LIVE, TRASHED, parse, record, rows};
 use crate::clock;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, What};
+use crate::failpoint;
 use crate::name::{Reference, Tag};
 use diesel::prelude::*;
 use serde_json::json;
@@ -105,6 +106,7 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
         trash_version(c, repository.0, tag, by)?;
     }
     record(c, by, "manifest.deleted", Some(repository.0), &json!({"digest": text}))?;
+    failpoint::hit("manifest.deleted")?;
     let tags = tags.iter().map(|tag| parse(tag)).collect::<Outcome<_>>()?;
     Ok((Deleted::Done, tags))
 }
@@ -130,6 +132,7 @@ pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str)
         ))
         .execute(c)?;
     record(c, by, "tag.deleted", Some(repository), &json!({"tag": name}))?;
+    failpoint::hit("tag.deleted")?;
     Ok(true)
 }
 

@@ -9,6 +9,7 @@ use super::rows::{CHUNK, LIVE, parse, record, signed};
 use crate::clock;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, What};
+use crate::failpoint;
 use crate::name::Tag;
 use diesel::prelude::*;
 use serde_json::json;
@@ -67,6 +68,7 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
             Some(repository),
             &json!({"digest": new.digest.to_string(), "kind": new.kind.as_str()}),
         )?;
+        failpoint::hit("manifest.stored")?;
     }
     let mut moved = Vec::with_capacity(moves.len());
     for tag in moves {
@@ -74,6 +76,7 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
             continue;
         }
         point(c, new, tag)?;
+        failpoint::hit("tag.moved")?;
         moved.push((tag.clone(), current.get(tag.as_str()).copied()));
     }
     Ok(Stored { created: !live, moved })
