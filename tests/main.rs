@@ -11,6 +11,7 @@
 
 mod access;
 mod documents;
+mod faults;
 mod http;
 mod load;
 mod oci;

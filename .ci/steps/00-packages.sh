@@ -6,6 +6,7 @@ set -euo pipefail
 
 packages=(
   ca-certificates curl gcc jq libc6-dev shellcheck # for the checks themselves
+  faketime openssl                                 # clocks that jump and certificates, for the tests
   postgresql                                       # the second database
   docker.io containerd podman buildah skopeo       # clients
 )

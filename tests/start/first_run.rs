@@ -186,7 +186,7 @@ fn nothing_listens_beyond_the_loopback_unless_told_to() {
 fn the_data_folder_may_lie_deep() {
     // Deeper than the address of a Unix socket is long.
     let deep = format!("{}/data", "a-folder-with-a-long-name/".repeat(5));
-    let server = TestServer::in_folder(&deep);
+    let server = TestServer::in_folder(&deep, &[]);
     server.admin().get("/v2/").expect(200);
     server.project("acme");
     assert_eq!(server.cli(&["project", "list"]).expect(0).stdout, "NAME  PUBLIC\nacme  no\n");

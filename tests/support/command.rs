@@ -5,8 +5,14 @@ use std::process::{Command, Stdio};
 
 /// The real program with an empty environment.
 pub(crate) fn granary(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_granary"));
-    command.env_clear().args(arguments).stdin(Stdio::null());
+    launched(&[], arguments)
+}
+
+/// The same, started by another program that becomes it.
+pub(crate) fn launched(launcher: &[String], arguments: &[&str]) -> Command {
+    let mut words = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_granary")]);
+    let mut command = Command::new(words.next().unwrap());
+    command.env_clear().args(words).args(arguments).stdin(Stdio::null());
     command
 }
 

@@ -22,7 +22,7 @@ pub(crate) use content::{
 };
 pub(crate) use http::Answer;
 pub(crate) use oci::Session;
-pub(crate) use server::{TestServer, password_of};
+pub(crate) use server::{ADMIN_PASSWORD, TestServer, password_of};
 pub(crate) use signing_key::StolenKey;
 pub(crate) use wire::{Wire, by_hand};
 

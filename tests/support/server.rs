@@ -1,5 +1,6 @@
 //! A server of one's own: the real binary on a free port of the loopback, over a data folder that goes away with it.
 
+use super::command::launched;
 use super::database::TestDatabase;
 use super::signing_key::find;
 use super::{Client, PATIENCE, Ran, granary, wait_for};
@@ -35,6 +36,7 @@ pub(crate) struct TestServer {
     printed: Arc<Mutex<String>>,
     errors_expected: AtomicBool,
     database: Option<TestDatabase>,
+    launcher: Vec<String>,
 }
 
 struct Process {
@@ -50,22 +52,25 @@ impl TestServer {
 
     /// A server with some settings, by their keys.
     pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
-        let mut environment = vec![("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned())];
-        environment.extend(settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())));
-        Self::with_environment(environment)
+        Self::with_environment(environment(settings))
     }
 
-    /// A server whose data folder lies so far below its temporary folder.
-    pub(crate) fn in_folder(below: &str) -> Self {
-        Self::made(vec![("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned())], below)
+    /// A server whose data folder lies so far below its temporary folder, or at an absolute path.
+    pub(crate) fn in_folder(below: &str, settings: &[(&str, &str)]) -> Self {
+        Self::made(environment(settings), below, &[])
+    }
+
+    /// A server that another program starts: `prlimit`, with its arguments.
+    pub(crate) fn launched_by(launcher: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::made(environment(settings), "data", launcher)
     }
 
     /// A server whose environment is this, and the database's URL where there is one.
     pub(crate) fn with_environment(environment: Vec<(String, String)>) -> Self {
-        Self::made(environment, "data")
+        Self::made(environment, "data", &[])
     }
 
-    fn made(mut environment: Vec<(String, String)>, below: &str) -> Self {
+    fn made(mut environment: Vec<(String, String)>, below: &str, launcher: &[&str]) -> Self {
         let database = TestDatabase::make();
         environment.extend(database.iter().map(|database| (variable("database.url"), database.url())));
         let folder = tempfile::tempdir_in(roomy()).unwrap();
@@ -79,14 +84,22 @@ impl TestServer {
             printed: Arc::default(),
             errors_expected: AtomicBool::new(false),
             database,
+            launcher: launcher.iter().map(|&word| word.to_owned()).collect(),
         };
         server.run();
         server
     }
 
     fn run(&self) {
-        let mut command = granary(&["serve", "--listen", "127.0.0.1:0"]);
+        let up = self.try_run(None);
+        assert!(up, "the server did not start:\n{}{}", self.printed(), self.log());
+    }
+
+    /// Whether it came up.
+    fn try_run(&self, failpoint: Option<&str>) -> bool {
+        let mut command = launched(&self.launcher, &["serve", "--listen", "127.0.0.1:0"]);
         self.equip(&mut command);
+        command.envs(failpoint.map(|failpoint| ("GRANARY_FAILPOINT", failpoint)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (found, address) = mpsc::channel();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -103,10 +116,10 @@ impl TestServer {
         ];
         let address = address.recv_timeout(PATIENCE);
         *self.process.lock().unwrap() = Some(Process { child, readers });
-        let Ok(address) = address else {
-            panic!("the server did not start:\n{}{}", self.printed(), self.log());
-        };
-        *self.address.lock().unwrap() = address;
+        if let Ok(address) = address {
+            *self.address.lock().unwrap() = address;
+        }
+        address.is_ok()
     }
 
     fn equip(&self, command: &mut Command) {
@@ -188,6 +201,12 @@ impl TestServer {
     pub(crate) fn start_again(&self) {
         assert!(self.process.lock().unwrap().is_none(), "it runs");
         self.run();
+    }
+
+    /// Starts it again for this once with a failpoint; gives whether it came up at all.
+    pub(crate) fn start_with_failpoint(&self, failpoint: &str) -> bool {
+        assert!(self.process.lock().unwrap().is_none(), "it runs");
+        self.try_run(Some(failpoint))
     }
 
     /// Stops it in order and starts it again.
@@ -336,6 +355,13 @@ fn roomy() -> PathBuf {
     }
 }
 
+/// The environment that says these settings, and the administrator's password.
+fn environment(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut environment = vec![("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned())];
+    environment.extend(settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())));
+    environment
+}
+
 /// `GRANARY_SECTION__NAME` for `section.name`.
 fn variable(key: &str) -> String {
     format!("GRANARY_{}", key.to_ascii_uppercase().replacen('.', "__", 1))
@@ -344,7 +370,9 @@ fn variable(key: &str) -> String {
 /// Reads standard output to its end, and the address out of its first line.
 fn read_greeting(stdout: ChildStdout, printed: &Mutex<String>, found: &mpsc::Sender<SocketAddr>) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        let address = line.strip_prefix("Granary is at http://").and_then(|text| text.parse().ok());
+        let address = line
+            .strip_prefix("Granary is at ")
+            .and_then(|url| url.split_once("://")?.1.parse().ok());
         {
             let mut printed = printed.lock().unwrap();
             printed.push_str(&line);
