@@ -1,43 +1,38 @@
 //! The folders of a store, made and made durable once, so that no commit has to.
 
-use super::sync_folder;
+use super::disk::Disk;
 use crate::digest::Algorithm;
-use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 /// Stands in the store's root once every folder is durable.
 const MARKER: &str = "layout-1";
 
 /// Makes what is missing. A crash in the middle leaves no marker, and the next start completes the work.
-pub(super) fn prepare(root: &Path) -> io::Result<()> {
-    if root.join(MARKER).try_exists()? {
-        return Ok(());
+pub(super) fn prepare(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    match disk.stat(&root.join(MARKER)) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
-    make(root)?;
-    make(&root.join("uploads"))?;
+    disk.make_folder(root)?;
+    disk.make_folder(&root.join("uploads"))?;
     let blobs = root.join("blobs");
-    make(&blobs)?;
+    disk.make_folder(&blobs)?;
     for algorithm in Algorithm::ALL {
         let folder = blobs.join(algorithm.as_str());
-        make(&folder)?;
+        disk.make_folder(&folder)?;
         for byte in 0..=u8::MAX {
-            make(&folder.join(format!("{byte:02x}")))?;
+            disk.make_folder(&folder.join(format!("{byte:02x}")))?;
         }
-        sync_folder(&folder)?;
+        disk.sync_folder(&folder)?;
     }
-    sync_folder(&blobs)?;
-    sync_folder(root)?;
-    File::create(root.join(MARKER))?.sync_all()?;
-    sync_folder(root)?;
+    disk.sync_folder(&blobs)?;
+    disk.sync_folder(root)?;
+    disk.mark(&root.join(MARKER))?;
+    disk.sync_folder(root)?;
     if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_folder(parent)?;
+        disk.sync_folder(parent)?;
     }
     Ok(())
-}
-
-/// One folder, for its owner only.
-fn make(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

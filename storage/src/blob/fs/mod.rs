@@ -5,9 +5,11 @@
 //! blobs/sha256/ab/<hex>.<upload id>             a committed blob
 //! ```
 //!
-//! How bytes get there is `writer.rs`, how they come back is `read.rs`; this file knows the folders.
+//! How bytes get there is `writer.rs`, how they come back is `read.rs`, what they lie on is `disk.rs`;
+//! this file knows the folders.
 
 mod buffer;
+mod disk;
 mod folders;
 mod list;
 mod read;
@@ -19,6 +21,7 @@ use crate::digest::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use buffer::Buffers;
+use disk::{Disk, RealDisk};
 use quick_cache::sync::Cache;
 use sink::{Parked, Sink};
 use std::collections::HashMap;
@@ -42,6 +45,7 @@ const PAUSE: Duration = Duration::from_millis(4);
 pub struct FsStore(Arc<Inner>);
 
 struct Inner {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     commits: Semaphore,
     buffers: Buffers,
@@ -56,9 +60,14 @@ impl FsStore {
     /// # Errors
     /// When the folder cannot be made or written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
-        let root = root.into();
-        folders::prepare(&root)?;
+        Self::on(Arc::new(RealDisk), root.into())
+    }
+
+    /// Opens the store in `root` of a disk.
+    fn on(disk: Arc<dyn Disk>, root: PathBuf) -> Result<Self> {
+        folders::prepare(&*disk, &root)?;
         Ok(Self(Arc::new(Inner {
+            disk,
             root,
             commits: Semaphore::new(COMMITS),
             buffers: Buffers::default(),
@@ -102,23 +111,18 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
-/// Flushes a folder, so that a rename in it survives a power cut.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder)?.sync_all()
-}
-
 /// Removes a file; one that is not there is fine.
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
 /// The length of a file; `None` for one that is not there.
-async fn size(path: PathBuf) -> Result<Option<u64>> {
-    blocking(move || match std::fs::metadata(&path) {
-        Ok(found) => Ok(Some(found.len())),
+async fn size(disk: Arc<dyn Disk>, path: PathBuf) -> Result<Option<u64>> {
+    blocking(move || match disk.stat(&path) {
+        Ok(found) => Ok(Some(found.length)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     })
@@ -131,7 +135,7 @@ impl BlobStore for FsStore {
         Ok(Box::new(writer::Writer::new(
             self.0.clone(),
             upload,
-            Sink::fresh(self.0.upload_path(upload), algorithm),
+            Sink::fresh(self.0.disk.clone(), self.0.upload_path(upload), algorithm),
         )))
     }
 
@@ -142,7 +146,7 @@ impl BlobStore for FsStore {
             loop {
                 store.fence(upload);
                 let parked = store.parked.remove(&upload).map(|(_, parked)| parked);
-                match Sink::reopen(store.upload_path(upload), algorithm, offset, parked) {
+                match Sink::reopen(store.disk.clone(), store.upload_path(upload), algorithm, offset, parked) {
                     // A writer of this process that is just opening or closing the file can be stopped, or is gone, in a moment.
                     Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
                         tries += 1;
@@ -160,36 +164,36 @@ impl BlobStore for FsStore {
         blocking(move || {
             store.fence(upload);
             store.parked.remove(&upload);
-            Ok(remove(&store.upload_path(upload))?)
+            Ok(remove(&*store.disk, &store.upload_path(upload))?)
         })
         .await
     }
 
     async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
         check_range(blob, &range)?;
-        read::stream(self.0.blob_path(&blob.key), blob.clone(), range, self.0.buffers.clone()).await
+        let (disk, path) = (self.0.disk.clone(), self.0.blob_path(&blob.key));
+        read::stream(disk, path, blob.clone(), range, self.0.buffers.clone()).await
     }
 
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
-        size(self.0.upload_path(upload)).await
+        size(self.0.disk.clone(), self.0.upload_path(upload)).await
     }
 
     async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
-        size(self.0.blob_path(key)).await
+        size(self.0.disk.clone(), self.0.blob_path(key)).await
     }
 
     async fn delete(&self, key: &StorageKey) -> Result<()> {
-        let path = self.0.blob_path(key);
-        blocking(move || Ok(remove(&path)?)).await
+        let (disk, path) = (self.0.disk.clone(), self.0.blob_path(key));
+        blocking(move || Ok(remove(&*disk, &path)?)).await
     }
 
     async fn list(&self) -> Result<Listing> {
-        list::all(self.0.root.clone()).await
+        list::all(self.0.disk.clone(), self.0.root.clone()).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {
         // One system call on the local file system, cheaper than a change of thread.
-        let free = rustix::fs::statvfs(&self.0.root).map_err(io::Error::from)?;
-        Ok(Some(free.f_bavail.saturating_mul(free.f_frsize)))
+        Ok(Some(self.0.disk.free_space(&self.0.root)?))
     }
 }

@@ -3,15 +3,16 @@
 
 use super::blocking;
 use super::buffer::Buffers;
+use super::disk::{Disk, DiskFile};
 use crate::blob::checksum;
 use crate::blob::{Blob, ByteStream, corrupt};
 use crate::error::Result;
 use bytes::Bytes;
 use futures_util::stream;
-use std::fs::File;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Bytes of a piece.
@@ -21,7 +22,7 @@ const SMALL: u64 = 32 * 1024;
 
 /// An open file, and what of it is still to be read.
 struct Reading {
-    file: File,
+    file: Box<dyn DiskFile>,
     blob: Blob,
     wanted: Range<u64>,
     /// The number of the next piece.
@@ -31,14 +32,14 @@ struct Reading {
 
 /// The bytes `range` of the file at `path`. Opening and the first piece share one change of thread,
 /// so that damage in a small blob is an answer rather than a broken connection.
-pub(super) async fn stream(path: PathBuf, blob: Blob, range: Range<u64>, buffers: Buffers) -> Result<ByteStream> {
+pub(super) async fn stream(disk: Arc<dyn Disk>, path: PathBuf, blob: Blob, range: Range<u64>, buffers: Buffers) -> Result<ByteStream> {
     if range.is_empty() {
-        blocking(move || open(&path, &blob)).await?;
+        blocking(move || open(&*disk, &path, &blob)).await?;
         return Ok(Box::pin(stream::empty()));
     }
     let (bytes, reading) = blocking(move || {
         let mut reading = Reading {
-            file: open(&path, &blob)?,
+            file: open(&*disk, &path, &blob)?,
             next: range.start / PIECE,
             wanted: range,
             blob,
@@ -62,12 +63,12 @@ pub(super) async fn stream(path: PathBuf, blob: Blob, range: Range<u64>, buffers
     })))
 }
 
-fn open(path: &Path, blob: &Blob) -> Result<File> {
-    let file = File::open(path).map_err(|error| match error.kind() {
+fn open(disk: &dyn Disk, path: &Path, blob: &Blob) -> Result<Box<dyn DiskFile>> {
+    let file = disk.open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => corrupt(blob, "its file is missing"),
         _ => error.into(),
     })?;
-    if file.metadata()?.len() != blob.size {
+    if file.stat()?.length != blob.size {
         return Err(corrupt(blob, "its file has another length"));
     }
     Ok(file)

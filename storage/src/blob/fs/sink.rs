@@ -1,16 +1,14 @@
 //! One upload's file and hash, as blocking work: what a writer hands its pieces to.
 
-use super::sync_folder;
+use super::disk::{Disk, DiskFile};
 use crate::blob::checksum::Summer;
 use crate::blob::{Blob, StorageKey, UploadId, VerifiedBlob};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
-use rustix::fs::{FlockOperation, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, flock, futimens, renameat_with};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Bytes read at a time when an upload has to be hashed again.
@@ -48,9 +46,10 @@ pub(super) struct Parked {
 
 /// An upload's file and sums.
 pub(super) struct Sink {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     /// Opened with the first byte. While it is here, the file at `path` is this sink's and no other's.
-    file: Option<File>,
+    file: Option<Box<dyn DiskFile>>,
     sums: Sums,
     /// Bytes that the file and the sums hold.
     written: u64,
@@ -66,8 +65,9 @@ enum Dead {
 
 impl Sink {
     /// An upload of nothing yet; the file comes with the first byte.
-    pub(super) fn fresh(path: PathBuf, algorithm: Algorithm) -> Self {
+    pub(super) fn fresh(disk: Arc<dyn Disk>, path: PathBuf, algorithm: Algorithm) -> Self {
         Self {
+            disk,
             path,
             file: None,
             sums: Sums::new(algorithm),
@@ -77,19 +77,19 @@ impl Sink {
     }
 
     /// Goes on at `offset`, or at the file's end where that is less.
-    pub(super) fn reopen(path: PathBuf, algorithm: Algorithm, offset: u64, parked: Option<Parked>) -> Result<Self> {
-        let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+    pub(super) fn reopen(disk: Arc<dyn Disk>, path: PathBuf, algorithm: Algorithm, offset: u64, parked: Option<Parked>) -> Result<Self> {
+        let mut file = match disk.reopen(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
             Err(error) => return Err(error.into()),
         };
-        exclusive(&file)?;
+        exclusive(&*file)?;
         // Between the two, the writer that had it may have made a blob of it.
-        if !is_at(&file, &path)? {
+        if !is_at(&*disk, &*file, &path)? {
             return Err(gone());
         }
-        let found = file.metadata()?;
-        let (length, modified) = (found.len(), found.modified()?);
+        let found = file.stat()?;
+        let (length, modified) = (found.length, found.modified);
         let written = offset.min(length);
         if length > written {
             file.set_len(written)?;
@@ -99,10 +99,11 @@ impl Sink {
         });
         let sums = match usable {
             Some(parked) => parked.sums,
-            None => sum_file(&mut file, algorithm, written)?,
+            None => sum_file(&mut *file, algorithm, written)?,
         };
         file.seek(SeekFrom::Start(written))?;
         Ok(Self {
+            disk,
             path,
             file: Some(file),
             sums,
@@ -127,7 +128,7 @@ impl Sink {
     /// The state to keep until the next request. Closes the file.
     pub(super) fn park(&mut self) -> Result<Parked> {
         self.alive()?;
-        let modified = self.file.take().and_then(|file| file.metadata().ok()?.modified().ok());
+        let modified = self.file.take().and_then(|file| Some(file.stat().ok()?.modified));
         Ok(Parked {
             sums: self.sums.clone(),
             offset: self.written,
@@ -150,7 +151,7 @@ impl Sink {
     pub(super) fn scrap(&mut self) -> io::Result<()> {
         self.dead.get_or_insert(Dead::Broken);
         match self.file.take() {
-            Some(file) if is_at(&file, &self.path)? => super::remove(&self.path),
+            Some(file) if is_at(&*self.disk, &*file, &self.path)? => super::remove(&*self.disk, &self.path),
             _ => Ok(()),
         }
     }
@@ -192,30 +193,31 @@ impl Sink {
         compare(actual, expected)?;
         failpoint::hit("blob.compared")?;
         // (3) Flush the bytes. A failure means that they are lost: never try again on the same file.
-        let from = self.path.clone();
+        let (disk, from) = (self.disk.clone(), self.path.clone());
         let file = self.open()?;
         file.sync_data()?;
-        let length = file.metadata()?.len();
+        let length = file.stat()?.length;
         if length != written {
             return Err(Error::internal(format!("an upload of {written} bytes has a file of {length}")));
         }
-        renew(file)?;
+        // As young as its commit, however long its bytes have waited: until a row names it, its age is all that keeps the sweep from it.
+        file.renew()?;
         failpoint::hit("blob.synced")?;
-        if !is_at(file, &from)? {
+        if !is_at(&*disk, file, &from)? {
             return Err(taken_over());
         }
         // (4) Give the file a key of its own.
         let key = StorageKey::new(expected, &upload);
         let path = blobs.join(key.as_str());
-        renameat_with(rustix::fs::CWD, &from, rustix::fs::CWD, &path, RenameFlags::NOREPLACE).map_err(io::Error::from)?;
+        disk.rename(&from, &path)?;
         // There is nothing of ours at the old path any more.
         self.file = None;
         let folder_synced = failpoint::hit("blob.renamed")
             // (5) Flush the folder.
-            .and_then(|()| path.parent().map_or(Ok(()), sync_folder))
+            .and_then(|()| path.parent().map_or(Ok(()), |folder| disk.sync_folder(folder)))
             .and_then(|()| failpoint::hit("blob.folder_synced"));
         if let Err(error) = folder_synced {
-            let _ = super::remove(&path);
+            let _ = super::remove(&*disk, &path);
             return Err(error.into());
         }
         Ok(VerifiedBlob::new(Blob {
@@ -226,29 +228,23 @@ impl Sink {
         }))
     }
 
-    fn open(&mut self) -> Result<&mut File> {
+    fn open(&mut self) -> Result<&mut dyn DiskFile> {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
                 // Not one that is there: it would be that of a newer writer, in another process.
-                let made = OpenOptions::new()
-                    .create_new(true)
-                    .read(true)
-                    .write(true)
-                    .mode(0o600)
-                    .open(&self.path);
-                let file = made.map_err(|error| match error.kind() {
+                let file = self.disk.create(&self.path).map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists => taken_over(),
                     _ => error.into(),
                 })?;
-                exclusive(&file)?;
-                if !is_at(&file, &self.path)? {
+                exclusive(&*file)?;
+                if !is_at(&*self.disk, &*file, &self.path)? {
                     return Err(taken_over());
                 }
                 file
             }
         };
-        Ok(self.file.insert(file))
+        Ok(&mut **self.file.insert(file))
     }
 
     fn alive(&self) -> Result<()> {
@@ -269,36 +265,24 @@ fn gone() -> Error {
 }
 
 /// Keeps a writer of another process out: two writers on one file would let bytes in that nobody hashed.
-fn exclusive(file: &File) -> Result<()> {
-    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
-        rustix::io::Errno::WOULDBLOCK => Error::new(
+fn exclusive(file: &dyn DiskFile) -> Result<()> {
+    file.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::new(
             ErrorKind::Conflict,
             What::Upload,
             "another request is writing this upload; try again shortly",
         ),
-        other => io::Error::from(other).into(),
+        _ => error.into(),
     })
 }
 
 /// Whether what lies at `path` is this file, and not gone or another one.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (own, found) = match (file.metadata()?, std::fs::metadata(path)) {
-        (own, Ok(found)) => (own, found),
-        (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        (_, Err(error)) => return Err(error),
-    };
-    Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
-}
-
-/// Makes a file as young as its commit, however long its bytes have waited: until a row names it,
-/// its age is all that keeps the sweep from it.
-fn renew(file: &File) -> io::Result<()> {
-    let at = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
-    let times = Timestamps {
-        last_access: at(UTIME_OMIT),
-        last_modification: at(UTIME_NOW),
-    };
-    Ok(futimens(file, &times)?)
+fn is_at(disk: &dyn Disk, file: &dyn DiskFile, path: &Path) -> io::Result<bool> {
+    match (file.stat()?, disk.stat(path)) {
+        (own, Ok(found)) => Ok(own.identity == found.identity),
+        (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        (_, Err(error)) => Err(error),
+    }
 }
 
 fn compare(actual: Digest, expected: &Digest) -> Result<()> {
@@ -312,7 +296,7 @@ fn compare(actual: Digest, expected: &Digest) -> Result<()> {
     ))
 }
 
-fn sum_file(file: &mut File, algorithm: Algorithm, length: u64) -> Result<Sums> {
+fn sum_file(file: &mut dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Sums> {
     let mut sums = Sums::new(algorithm);
     file.seek(SeekFrom::Start(0))?;
     let mut left = length;
