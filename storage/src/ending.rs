@@ -18,7 +18,8 @@ const REMEMBERED: usize = 4096;
 
 /// What is ending, and what has ended.
 pub(crate) struct Ending {
-    running: Mutex<HashMap<UploadId, watch::Receiver<()>>>,
+    /// How many requests are finishing the session, and what is dropped when the last of them is done.
+    running: Mutex<HashMap<UploadId, (usize, watch::Sender<()>)>>,
     finished: Cache<UploadId, Finished>,
 }
 
@@ -34,8 +35,6 @@ pub(crate) struct Finished {
 pub(crate) struct Running {
     ending: Arc<Ending>,
     upload: UploadId,
-    /// Dropped with the rest, which wakes those who wait.
-    _done: watch::Sender<()>,
 }
 
 impl Default for Ending {
@@ -50,19 +49,17 @@ impl Default for Ending {
 impl Ending {
     /// A session begins to be finished.
     pub(crate) fn begin(self: &Arc<Self>, upload: UploadId) -> Running {
-        let (done, waiting) = watch::channel(());
-        self.lock().insert(upload, waiting);
+        self.lock().entry(upload).or_insert_with(|| (0, watch::Sender::new(()))).0 += 1;
         Running {
             ending: self.clone(),
             upload,
-            _done: done,
         }
     }
 
     /// Waits while the session is being finished.
     pub(crate) async fn settled(&self, upload: UploadId) {
         loop {
-            let Some(mut waiting) = self.lock().get(&upload).cloned() else {
+            let Some(mut waiting) = self.lock().get(&upload).map(|(_, done)| done.subscribe()) else {
                 return;
             };
             // An error is the news: the sender is gone.
@@ -75,7 +72,7 @@ impl Ending {
         self.finished.get(&upload)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<UploadId, watch::Receiver<()>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UploadId, (usize, watch::Sender<()>)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,6 +86,34 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.ending.lock().remove(&self.upload);
+        let mut running = self.ending.lock();
+        let others = running.get_mut(&self.upload).map_or(0, |(count, _)| {
+            *count -= 1;
+            *count
+        });
+        // With the entry goes the sender, which wakes those who wait.
+        if others == 0 {
+            running.remove(&self.upload);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn who_waits_waits_for_everybody() {
+        let (ending, upload) = (Arc::<Ending>::default(), UploadId::random());
+        ending.settled(upload).await;
+        let (one, other) = (ending.begin(upload), ending.begin(upload));
+        drop(one);
+        let waiting = ending.settled(upload);
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none(), "the other is still at work");
+        drop(other);
+        waiting.await;
+        assert!(ending.lock().is_empty());
     }
 }
