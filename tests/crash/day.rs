@@ -12,9 +12,12 @@ const TRIES: usize = 4;
 /// What is read at each path; `None` for what is not there.
 type World = BTreeMap<String, Option<Vec<u8>>>;
 
+/// Asks for the change; `None` when no answer comes.
+type Act = dyn FnMut(&Client) -> Option<Answer>;
+
 struct Step {
     what: &'static str,
-    act: Box<dyn FnMut(&Client) -> Option<Answer>>,
+    act: Box<Act>,
     /// How success is said. The first time by the first of them.
     done: &'static [u16],
     changes: World,
