@@ -7,6 +7,7 @@ set -euo pipefail
 packages=(
   ca-certificates curl gcc jq libc6-dev shellcheck # for the checks themselves
   faketime openssl                                 # clocks that jump and certificates, for the tests
+  e2fsprogs mount                                  # a disk of one's own, to cut the power of
   postgresql                                       # the second database
   docker.io containerd podman buildah skopeo       # clients
 )

@@ -4,7 +4,6 @@
 # in it. Needs root, for the mounts; the rest, and what the variables mean, is in ../clients/lib.sh.
 #
 #   GRANARY_TEST_COPIES  how many copies are made (default: 12)
-# shellcheck source=tests/clients/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../clients/lib.sh"
 needs mkfs.ext4 e2fsck mount cmp
 
