@@ -11,10 +11,10 @@ login() { printf '%s' "$2" | crane auth login --username "$1" --password-stdin "
 start_granary
 make_layout "$work/single" 1.0 "hello from crane" amd64
 single=$layout_digest
-make_layout "$work/multi" 1.0 "hello from crane" amd64 arm64
-multi=$layout_digest
 make_layout "$work/doomed" 1.0 "doomed" amd64
 doomed=$layout_digest
+make_layout "$work/multi" 1.0 "hello from crane" amd64 arm64
+multi=$layout_digest
 hello=$registry/crane/hello
 
 refused "push without login is refused" 'unauthorized|denied|authentication required' crane push "$work/single" "$hello:1.0"
