@@ -52,7 +52,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_instants() {
         for kill in 1..=kills() {
             std::thread::sleep(Duration::from_millis(random.below(LIFE)));
             server.kill();
-            let thorough = kill % THOROUGH == 0;
+            let thorough = kill.is_multiple_of(THOROUGH);
             expect_clean_after_crash(&server, if thorough { &[] } else { &["--quick"] });
             server.start_again();
             if scene.over.load(Ordering::Relaxed) {
@@ -88,13 +88,13 @@ impl Drop for Over<'_> {
 /// Pushes until the scene is over. The first of all only in many small chunks, so that kills meet sessions.
 fn push(scene: &Scene, client: &Client, number: u64) {
     let own = format!("acme/own-{number}");
-    for round in 0.. {
+    for round in 0_u64.. {
         if scene.over.load(Ordering::Relaxed) {
             return;
         }
         let seed = number * 1_000_000 + round;
-        let repository = if round % 2 == 0 { own.as_str() } else { "acme/common" };
-        if number == 0 || round % 5 == 0 {
+        let repository = if round.is_multiple_of(2) { own.as_str() } else { "acme/common" };
+        if number == 0 || round.is_multiple_of(5) {
             push_in_chunks(scene, client, &own, bytes(seed + 1, 200_000));
         } else {
             // The same eight everywhere, so that commits meet.
