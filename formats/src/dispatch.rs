@@ -14,6 +14,8 @@ use std::sync::Arc;
 ///
 /// Only the dispatch makes one; a format that holds it has been through the gate.
 pub struct Granted<Op> {
+    gate: Arc<dyn Gate>,
+    needs: Needs,
     op: Op,
     principal: Principal,
     rights: Rights,
@@ -72,6 +74,15 @@ impl<Op> Granted<Op> {
             .ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
     }
 
+    /// Asks the gate once more, for an operation that is about to make what was not there when it was first asked:
+    /// somebody else may have made it meanwhile, and it is theirs.
+    ///
+    /// # Errors
+    /// Those of [`Gate::authorize`].
+    pub async fn confirm(&self) -> Result<()> {
+        self.gate.authorize(&self.principal, &self.needs).await.map(drop)
+    }
+
     /// The operation, by value.
     pub fn into_op(self) -> Op {
         self.op
@@ -84,6 +95,8 @@ pub struct Caller {
     pub principal: Result<Principal>,
     /// `scheme://host[:port]` as the client knows this server; for challenges.
     pub origin: String,
+    /// What the answer calls this request, so that the log can be searched for it.
+    pub request: String,
 }
 
 /// What dispatch needs besides the request.
@@ -115,7 +128,11 @@ impl<F: FormatHandler> Mounted for F {
     }
 
     async fn dispatch(&self, cx: &Dispatch, caller: Caller, head: Head<'_>, body: Body) -> Reply {
-        let Caller { principal, origin } = caller;
+        let Caller {
+            principal,
+            origin,
+            request,
+        } = caller;
         let mut scope = String::new();
         let outcome = async {
             head.check_headers()?;
@@ -127,7 +144,7 @@ impl<F: FormatHandler> Mounted for F {
                 .authorize(&principal, &needs)
                 .await
                 .inspect_err(|_| scope = scope_of(&needs))?;
-            let (granted, warnings) = resolve(cx, op, principal, rights).await?;
+            let (granted, warnings) = resolve(cx, op, needs.clone(), principal, rights).await?;
             // Widening a token is the one refusal that an operation itself can find (a mount).
             let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
                 if error.kind() == ErrorKind::Unauthenticated {
@@ -144,7 +161,7 @@ impl<F: FormatHandler> Mounted for F {
         match outcome {
             Ok(reply) => reply,
             Err(error) => {
-                log(F::NAME, &head, &error);
+                log::<F>(&request, &head, &error);
                 self.render_error(
                     &error,
                     &Challenge {
@@ -158,7 +175,13 @@ impl<F: FormatHandler> Mounted for F {
     }
 }
 
-async fn resolve<Op: Operation>(cx: &Dispatch, op: Op, principal: Principal, rights: Rights) -> Result<(Granted<Op>, Vec<String>)> {
+async fn resolve<Op: Operation>(
+    cx: &Dispatch,
+    op: Op,
+    needs: Needs,
+    principal: Principal,
+    rights: Rights,
+) -> Result<(Granted<Op>, Vec<String>)> {
     let catalog = &cx.stores.catalog;
     let repository = match op.repository() {
         Some(name) => catalog.repository(name.clone()).await?,
@@ -174,6 +197,8 @@ async fn resolve<Op: Operation>(cx: &Dispatch, op: Op, principal: Principal, rig
     }
     Ok((
         Granted {
+            gate: cx.gate.clone(),
+            needs,
             op,
             principal,
             rights,
@@ -224,13 +249,15 @@ pub(crate) fn warning(text: &str) -> String {
     format!("299 - \"{clean}\"")
 }
 
-fn log(format: &'static str, head: &Head<'_>, error: &Error) {
+fn log<F: FormatHandler>(id: &str, head: &Head<'_>, error: &Error) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
-    let (method, path) = (head.method.as_str(), head.path);
+    let (format, mount, method, path) = (F::NAME, F::MOUNT, head.method.as_str(), head.path);
     match error.kind() {
         ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::StorageFull | ErrorKind::Unavailable => {
-            tracing::error!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
+            tracing::error!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
         }
-        _ => tracing::debug!(format, method, path, kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}"),
+        _ => {
+            tracing::debug!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}")
+        }
     }
 }

@@ -89,6 +89,7 @@ pub(crate) fn passwords(config: &Config, catalog: &Catalog) -> anyhow::Result<Ar
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     // Before anything is announced: whoever reads the greeting may stop the server at once.
     let mut stop = StopSignals::listen().context("cannot listen for signals")?;
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     let _lock = lock_data(&config)?;
     let catalog = open_catalog(&config)?;
     let stores = open_stores(&config, catalog.clone())?;
@@ -168,9 +169,9 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping: finishing what is in flight");
         handle.stop(true).await;
     });
-    let reloader = certificate.map(|certificate| tokio::spawn(reload_on_hangup(certificate)));
+    let reloader = tokio::spawn(reload_on_hangup(certificate, hangup));
     server.await?;
-    reloader.inspect(tokio::task::JoinHandle::abort);
+    reloader.abort();
     commands.abort();
     sweeper.abort();
     let _ = std::fs::remove_file(config.storage.path.join(admin::SOCKET_NAME));
@@ -213,14 +214,10 @@ impl StopSignals {
     }
 }
 
-/// SIGHUP: the certificate may have been renewed.
-async fn reload_on_hangup(certificate: Arc<Certificate>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        tracing::error!("cannot listen for SIGHUP; a renewed certificate needs a restart");
-        return;
-    };
+/// SIGHUP: the certificate may have been renewed. Without one the signal means nothing, and does not end the process.
+async fn reload_on_hangup(certificate: Option<Arc<Certificate>>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        let fresh = certificate.clone();
+        let Some(fresh) = certificate.clone() else { continue };
         match tokio::task::spawn_blocking(move || fresh.reload()).await {
             Ok(Ok(())) => tracing::info!("the certificate was read again"),
             Ok(Err(error)) => tracing::error!("the certificate stays as it was: {error:#}"),

@@ -1,4 +1,4 @@
-//! The command line: what can be typed. What it does is in `main.rs` and `admin`.
+//! The command line: what can be typed. What it does is in `commands.rs` and `admin`.
 
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand, ValueEnum};

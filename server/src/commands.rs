@@ -22,6 +22,8 @@ const PASSWORD_INPUT_MAX: u64 = 4096;
 
 /// Runs a command line.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    // Whatever is written holds keys, hashes or somebody's content: it is for its owner alone, also in a folder that is not.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let done = match cli.command.unwrap_or(Typed::Serve) {
         Typed::Version => print(&format!("granary {}\n", env!("CARGO_PKG_VERSION"))),
         Typed::Completions { shell } => {

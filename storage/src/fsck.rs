@@ -9,7 +9,7 @@
 
 use crate::Stores;
 use crate::blob::{Blob, StorageKey, Stored, UploadId};
-use crate::catalog::{ArtifactCheck, RepositoryId, VersionCheck};
+use crate::catalog::{ArtifactCheck, RepositoryId, Upload, VersionCheck};
 use crate::clock;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// Rows read at a time.
 const PAGE: usize = 500;
+/// After which an upload that looked short is looked at again.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// What is checked, and how thoroughly.
 #[derive(Clone, Copy, Debug)]
@@ -256,18 +258,33 @@ async fn check_uploads(stores: &Stores, checked: &mut Checked, found: &mut impl 
     let mut after = None;
     loop {
         let page = stores.catalog.check_uploads(after, PAGE).await?;
+        let start = after;
         after = page.last().map(|upload| upload.id);
+        checked.uploads += page.len() as u64;
+        let mut suspects = Vec::new();
         for upload in &page {
-            checked.uploads += 1;
-            let short = || async { Ok::<_, Error>(stores.blobs.upload_size(upload.id).await?.unwrap_or(0) < upload.offset) };
-            if short().await? && stores.catalog.uploads_exist(vec![upload.id]).await?.contains(&upload.id) && short().await? {
-                found(Problem::UploadShort(upload.id));
+            if is_short(stores, upload).await? {
+                suspects.push(upload);
+            }
+        }
+        if !suspects.is_empty() {
+            // A request may be at work on them: only what stays as it is counts.
+            tokio::time::sleep(SECOND_LOOK).await;
+            let again = stores.catalog.check_uploads(start, PAGE).await?;
+            for upload in suspects {
+                if again.contains(upload) && is_short(stores, upload).await? {
+                    found(Problem::UploadShort(upload.id));
+                }
             }
         }
         if page.len() < PAGE {
             return Ok(());
         }
     }
+}
+
+async fn is_short(stores: &Stores, upload: &Upload) -> Result<bool> {
+    Ok(stores.blobs.upload_size(upload.id).await?.unwrap_or(0) < upload.offset)
 }
 
 async fn check_files(stores: &Stores, options: Options, checked: &mut Checked, found: &mut impl FnMut(Problem)) -> Result<()> {

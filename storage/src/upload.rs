@@ -18,6 +18,9 @@ use crate::name::RepositoryName;
 use bytes::Bytes;
 use std::sync::Arc;
 
+/// Bytes of one stream after which free space is looked at again.
+const CHECK_EVERY: u64 = 64 * 1024 * 1024;
+
 /// The repository that a blob is to be linked in.
 #[derive(Clone, Debug)]
 pub enum Home {
@@ -72,12 +75,24 @@ impl Uploads {
             .await
     }
 
-    /// Where a session stands. [`Upload::offset`] is what has been acknowledged.
+    /// Where a session stands. [`Upload::offset`] is what has been acknowledged and is still there.
     ///
     /// # Errors
     /// `NotFound`/`Upload` when there is none of that id for this repository and principal.
     pub async fn status(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Upload> {
-        self.catalog.upload(id, repository, by).await?.ok_or_else(unknown)
+        self.ending.settled(id).await;
+        let mut session = self.catalog.upload(id, repository, by.clone()).await?.ok_or_else(unknown)?;
+        if session.offset > 0 {
+            match self.blobs.upload_size(id).await? {
+                Some(held) => session.offset = session.offset.min(held),
+                // Acknowledged bytes are gone: the client starts again.
+                None => {
+                    self.catalog.delete_upload(id, repository, by).await?;
+                    return Err(unknown());
+                }
+            }
+        }
+        Ok(session)
     }
 
     /// Takes a session over and goes on writing it where it stands.
@@ -85,6 +100,7 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::status`].
     pub async fn open(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
+        self.check_space().await?;
         self.ending.settled(id).await;
         let mut session = self
             .catalog
@@ -108,6 +124,7 @@ impl Uploads {
             home: repository.into(),
             by: session.principal.clone(),
             session: Some(session),
+            unchecked: 0,
         })
     }
 
@@ -140,6 +157,7 @@ impl Uploads {
             home: home.into(),
             by,
             session: None,
+            unchecked: 0,
         })
     }
 
@@ -160,7 +178,11 @@ impl Uploads {
         self.blobs.discard(id).await
     }
 
-    async fn check_space(&self) -> Result<()> {
+    /// Whether there is room for more.
+    ///
+    /// # Errors
+    /// `StorageFull` when less than [`Limits::storage_reserve`] is free.
+    pub async fn check_space(&self) -> Result<()> {
         match self.blobs.free_space().await? {
             Some(free) if free < self.limits.storage_reserve => Err(Error::storage_full()),
             _ => Ok(()),
@@ -192,6 +214,8 @@ pub struct Writing {
     home: Home,
     by: Arc<str>,
     session: Option<Upload>,
+    /// Bytes since free space was last looked at.
+    unchecked: u64,
 }
 
 impl Writing {
@@ -212,6 +236,12 @@ impl Writing {
                 What::Blob,
                 format!("the blob is larger than the limit of {limit} bytes"),
             ));
+        }
+        // A long stream must not eat up what the database needs.
+        self.unchecked += chunk.len() as u64;
+        if self.unchecked >= CHECK_EVERY {
+            self.unchecked = 0;
+            self.engine.check_space().await?;
         }
         self.writer.write(chunk).await
     }
@@ -277,6 +307,7 @@ impl Writing {
             home,
             by,
             session,
+            ..
         } = self;
         let blob = match writer.commit(expected).await {
             Ok(blob) => blob,

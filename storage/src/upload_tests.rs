@@ -518,8 +518,8 @@ async fn a_session_goes_on_after_the_disk_was_full() {
         assert_eq!(refusal(told), FULL);
         // The request ends with what the disk said and with no other error.
         writing.give_up().await.unwrap();
-        assert_eq!(status(&store, id).await.unwrap().offset, 5);
         fs::rename(&aside, store.upload_path(id)).unwrap();
+        assert_eq!(status(&store, id).await.unwrap().offset, 5);
         let mut writing = open(&store, id).await;
         assert_eq!(writing.offset(), 5);
         writing.write(bytes("tail")).await.unwrap();

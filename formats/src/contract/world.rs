@@ -172,6 +172,7 @@ impl Door {
         let caller = Caller {
             principal,
             origin: "https://registry.example".into(),
+            request: "1".into(),
         };
         let head = Head {
             method: &request.method,

@@ -90,6 +90,51 @@ struct Descriptor<'m> {
     data: Option<Cow<'m, str>>,
 }
 
+/// The sentence about what is no manifest, without a copy of all that was sent.
+fn not_json(error: serde_json::Error) -> Error {
+    invalid(format!("the manifest is not valid: {:.200}", error.to_string()))
+}
+
+/// The fields that decide what a manifest is and refers to.
+const MEANINGFUL: [&str; 9] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "blobs",
+    "manifests",
+    "subject",
+    "annotations",
+];
+
+/// The keys of an object, in order, as often as they stand.
+struct Keys<'m>(Vec<Cow<'m, str>>);
+
+impl<'de: 'm, 'm> Deserialize<'de> for Keys<'m> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Vec<Cow<'de, str>>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(key) = map.next_key()? {
+                    let _: serde::de::IgnoredAny = map.next_value()?;
+                    keys.push(key);
+                }
+                Ok(keys)
+            }
+        }
+        deserializer.deserialize_map(Visitor).map(Self)
+    }
+}
+
 fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::invalid(What::Manifest, message)
 }
@@ -103,7 +148,17 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(invalid("a manifest is a JSON object"));
     }
-    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(|error| invalid(format!("the manifest is not valid: {error}")))?;
+    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(not_json)?;
+    let Keys(keys) = serde_json::from_slice(bytes).map_err(not_json)?;
+    // Some readers take "Layers" for "layers", and the last of the two wins there.
+    if let Some(key) = keys
+        .iter()
+        .find(|key| MEANINGFUL.iter().any(|known| key.eq_ignore_ascii_case(known) && key != known))
+    {
+        return Err(invalid(format!(
+            "the field {key:.40} is one that some readers would take for another; write it as the specification does"
+        )));
+    }
     if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
         return Err(schema_1());
     }

@@ -195,3 +195,22 @@ fn what_is_accepted_but_unwise_is_said() {
     let withdrawn = json!({"mediaType": OCI_ARTIFACT, "artifactType": "application/x", "blobs": []});
     assert_eq!(read(&withdrawn, None).unwrap().warnings, [DEPRECATED_ARTIFACT]);
 }
+
+#[test]
+fn a_field_that_some_readers_take_for_another_is_refused() {
+    for key in ["Manifests", "LAYERS", "mediatype", "Subject"] {
+        let mut image = image();
+        image[key] = json!([]);
+        assert_eq!(refusal(&image, None), INVALID, "{key}");
+    }
+    let mut extended = image();
+    extended["com.example.Layers"] = json!([]);
+    read(&extended, None).unwrap();
+}
+
+#[test]
+fn what_is_no_manifest_is_not_repeated_in_the_sentence() {
+    let long = format!("{{\"schemaVersion\": \"{}\"}}", "x".repeat(100_000));
+    let error = parse(long.as_bytes(), None, &Limits::default()).unwrap_err();
+    assert!(error.message().len() < 400, "{}", error.message().len());
+}

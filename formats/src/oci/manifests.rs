@@ -91,6 +91,10 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
             format!("the manifest refers to {}, which is not in this repository", edge.child),
         ));
     }
+    if granted.repository().is_none() {
+        granted.confirm().await?;
+    }
+    stores.uploads.check_space().await?;
     let by = granted.by();
     let repository = stores
         .catalog

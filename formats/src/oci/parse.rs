@@ -268,7 +268,7 @@ fn referrers(head: &Head<'_>, digest: &str, limits: &Limits) -> Result<Act> {
 
 fn page(head: &Head<'_>, limits: &Limits) -> Result<Page> {
     let limit = match head.query_value("n") {
-        None => limits.page_default,
+        None => limits.page_default.min(limits.page_max),
         Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
             // More digits than a number holds is simply more than the limit.
             text.parse::<usize>().unwrap_or(usize::MAX).min(limits.page_max)
@@ -326,20 +326,31 @@ fn conditions(head: &Head<'_>) -> ReadConditions {
     }
 }
 
-/// `If-Match` counts before `If-None-Match` (RFC 9110 §13.2.2).
+/// Both conditions count where both stand (RFC 9110 §13.2.2).
 fn condition(head: &Head<'_>) -> Condition {
     let digests = |tags: &[String]| tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-    if let Some(tags) = head.header_list("if-match").map(|list| entity_tags(&list)) {
-        return if tags.iter().any(|tag| tag == "*") {
+    let must_match = head.header_list("if-match").map(|list| {
+        // §13.1.1: compared strongly, so a weak tag matches nothing.
+        let strong = list.split(',').filter(|tag| !tag.trim_start().starts_with("W/"));
+        let tags = entity_tags(&strong.collect::<Vec<_>>().join(","));
+        if tags.iter().any(|tag| tag == "*") {
             Condition::Present
         } else {
             Condition::OneOf(digests(&tags))
-        };
-    }
-    match head.header_list("if-none-match").map(|list| entity_tags(&list)) {
-        Some(tags) if tags.iter().any(|tag| tag == "*") => Condition::Absent,
-        Some(tags) => Condition::NoneOf(digests(&tags)),
-        None => Condition::Always,
+        }
+    });
+    let must_not_match = head.header_list("if-none-match").map(|list| {
+        let tags = entity_tags(&list);
+        if tags.iter().any(|tag| tag == "*") {
+            Condition::Absent
+        } else {
+            Condition::NoneOf(digests(&tags))
+        }
+    });
+    match (must_match, must_not_match) {
+        (Some(one), Some(other)) => Condition::Both(Box::new((one, other))),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Condition::Always,
     }
 }
 

@@ -15,6 +15,7 @@ use http::{HeaderName, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -111,9 +112,8 @@ struct Descriptor {
 
 /// The descriptors under the fallback tag `<alg>-<hex>`, if an index stands there.
 async fn fallback(stores: &Stores, repository: RepositoryId, subject: &Digest) -> Result<Vec<Referrer>> {
-    let mut tag = format!("{}-{}", subject.algorithm().as_str(), subject.hex());
-    // The schema of fallback tags cuts a long digest to what a tag can hold.
-    tag.truncate(granary_storage::name::TAG_MAX);
+    // The schema of fallback tags cuts the hexadecimal part to 64 digits (distribution-spec, "Referrers Tag Schema").
+    let tag = format!("{}-{:.64}", subject.algorithm().as_str(), subject.hex());
     let Ok(tag) = tag.parse() else { return Ok(Vec::new()) };
     let Some(manifest) = stores.catalog.manifest(repository, Reference::Tag(tag)).await? else {
         return Ok(Vec::new());
@@ -133,5 +133,8 @@ async fn fallback(stores: &Stores, repository: RepositoryId, subject: &Digest) -
             descriptor: raw.get().to_owned(),
         })
     };
-    Ok(listed.manifests.iter().filter_map(referrer).collect())
+    // The list is a client's: what it says twice counts once.
+    let mut seen = HashSet::new();
+    let listed = listed.manifests.iter().filter_map(referrer);
+    Ok(listed.filter(|referrer| seen.insert(referrer.digest)).collect())
 }

@@ -57,11 +57,13 @@ pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) ->
         None => None,
     };
     let by = granted.by();
-    let make = || {
+    let make = async || {
+        if granted.repository().is_none() {
+            granted.confirm().await?;
+        }
         let owner = granted.principal().account;
-        stores
-            .catalog
-            .ensure_repository(name.repository.clone(), StorageFormat::Oci, owner, by.clone())
+        let (name, by) = (name.repository.clone(), by.clone());
+        stores.catalog.ensure_repository(name, StorageFormat::Oci, owner, by).await
     };
     if let Some((source, digest)) = source {
         let lease_until = clock::now() + clock::millis(stores.limits.blob_lease);
@@ -84,13 +86,23 @@ pub(super) async fn start(stores: &Stores, granted: &Granted<Op>, body: Body) ->
         };
         let mut writing = stores.uploads.single(home, by, digest.algorithm()).await?;
         return match fill(&mut writing, body, *length).await {
-            Ok(()) => writing.finish(digest).await.map(|_| created(granted, digest)),
+            Ok(()) => {
+                if granted.repository().is_none()
+                    && let Err(error) = granted.confirm().await
+                {
+                    writing.give_up().await?;
+                    return Err(error);
+                }
+                writing.finish(digest).await.map(|_| created(granted, digest))
+            }
             Err(error) => {
                 writing.give_up().await?;
                 Err(error)
             }
         };
     }
+    // What is refused for want of room leaves no repository behind.
+    stores.uploads.check_space().await?;
     let repository = make().await?;
     let session = stores.uploads.begin(repository.id, by, *algorithm).await?;
     Ok(session_reply(StatusCode::ACCEPTED, granted, session.id, 0))

@@ -26,7 +26,7 @@ pub(crate) struct Passwords {
     /// Bounds the hashes that run at once: each takes 19 MiB and tens of milliseconds.
     running: Arc<Semaphore>,
     /// Bounds those that run or wait: a flood of logins is turned away rather than collected.
-    queue: Arc<Semaphore>,
+    queue: Semaphore,
     /// Keyed with a secret of this process, so that the memory holds nothing to guess against.
     secret: hmac::Key,
     remembered: Cache<[u8; 32], Remembered>,
@@ -57,7 +57,7 @@ impl Passwords {
         Ok(Self {
             catalog,
             running: Arc::new(Semaphore::new(concurrency.max(1))),
-            queue: Arc::new(Semaphore::new(concurrency.max(1) + queue)),
+            queue: Semaphore::new(concurrency.max(1) + queue),
             secret,
             remembered: Cache::new(REMEMBERED),
             remember_for,
@@ -79,6 +79,11 @@ impl Passwords {
     /// `TooManyRequests`/`Credentials` when too many wait already.
     pub(crate) async fn verify(&self, name: &str, password: &str) -> Result<Verified> {
         let key = self.key(name, password);
+        // Those who wait for the same answer wait too: without a place only what is known already is answered.
+        let _place = match self.remembered.peek(&key) {
+            Some(_) => None,
+            None => Some(self.queue.try_acquire().map_err(|_| too_many())?),
+        };
         loop {
             match self.remembered.get_value_or_guard_async(&key).await {
                 Ok(known) => {
@@ -136,19 +141,12 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let place = self.queue.clone().try_acquire_owned().map_err(|_| {
-            Error::new(
-                ErrorKind::TooManyRequests,
-                What::Credentials,
-                "too many logins are being checked; try again shortly",
-            )
-        })?;
         let permit = self.running.clone().acquire_owned().await.map_err(Error::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             // The 19 MiB that the hash took would otherwise stay with the allocator for as long as nothing else happens.
             crate::memory::give_back();
-            drop((permit, place));
+            drop(permit);
             done
         });
         done.await.map_err(Error::internal)?
@@ -171,6 +169,14 @@ fn hash_now(password: &str) -> Result<String> {
         .hash_password(password.as_bytes())
         .map_err(|cause| Error::internal(cause.to_string()))?;
     Ok(hash.to_string())
+}
+
+fn too_many() -> Error {
+    Error::new(
+        ErrorKind::TooManyRequests,
+        What::Credentials,
+        "too many logins are being checked; try again shortly",
+    )
 }
 
 fn wrong() -> Error {

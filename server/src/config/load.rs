@@ -161,9 +161,16 @@ fn read_environment(values: &mut Values, env: impl IntoIterator<Item = (String, 
             "GRANARY_ADMIN_PASSWORD_FILE" => admin_password = read_secret(values, &variable, &value).or(admin_password),
             _ => {}
         }
-        let Some(name) = variable.strip_prefix("GRANARY_").filter(|name| name.contains("__")) else {
+        let Some(name) = variable.strip_prefix("GRANARY_") else { continue };
+        if !name.contains("__") {
+            // Others may have variables of this prefix (a cluster names its services so); only what is nearly ours is a mistake.
+            if let Some(meant) = nearly(name) {
+                values
+                    .problems
+                    .push(format!("there is no setting for {variable}; did you mean {meant}?"));
+            }
             continue;
-        };
+        }
         let key = name.to_ascii_lowercase().replacen("__", ".", 1);
         if let Some(setting) = find(&key) {
             values.values.insert(setting.key, (value, Origin(format!("env {variable}"))));
@@ -179,6 +186,19 @@ fn read_environment(values: &mut Values, env: impl IntoIterator<Item = (String, 
         }
     }
     admin_password
+}
+
+/// The variable that was probably meant by one of ours written with a single underscore or a slip.
+fn nearly(name: &str) -> Option<String> {
+    const ADMIN: [&str; 2] = ["ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE"];
+    if ADMIN.contains(&name) {
+        return None;
+    }
+    if let Some(setting) = find(&name.to_ascii_lowercase().replacen('_', ".", 1)) {
+        return Some(format!("GRANARY_{}", setting.key.to_ascii_uppercase().replacen('.', "__", 1)));
+    }
+    let slip = |admin: &&&str| strsim::damerau_levenshtein(admin, name) <= 2;
+    ADMIN.iter().find(slip).map(|admin| format!("GRANARY_{admin}"))
 }
 
 fn read_secret(values: &mut Values, variable: &str, path: &str) -> Option<String> {

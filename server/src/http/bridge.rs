@@ -16,7 +16,14 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Takes a request to its format and back.
-pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+pub(super) async fn to_format(
+    state: &State,
+    route: Route<'_>,
+    rest: &str,
+    id: &str,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let method = http::Method::from_bytes(request.method().as_str().as_bytes()).unwrap_or(http::Method::TRACE);
     let headers = RequestHeaders(request.headers());
     // An Authorization that cannot be read is a wrong one, not an absent one.
@@ -28,6 +35,7 @@ pub(super) async fn to_format(state: &State, route: Route<'_>, rest: &str, reque
     let caller = Caller {
         principal: state.authenticator.principal(authorization).await,
         origin: origin(request, &state.origins),
+        request: id.to_owned(),
     };
     let head = Head {
         method: &method,

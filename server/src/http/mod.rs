@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tracing::Instrument as _;
 
 /// Threads for file and database work, at most, of each worker: enough that flushes of slow disks do not hold up reads,
 /// few enough that their stacks and allocator heaps stay small.
@@ -100,8 +99,7 @@ async fn format_or_nothing(state: web::Data<State>, request: HttpRequest, payloa
     };
     let started = Instant::now();
     let id = next_request_id();
-    let span = tracing::debug_span!("request", id = %id);
-    let mut response = bridge::to_format(&state, route, rest, &request, payload).instrument(span).await;
+    let mut response = bridge::to_format(&state, route, rest, &id, &request, payload).await;
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     state.metrics.request(route.name(), request.method().as_str(), status, elapsed);
     tracing::debug!(%id, method = %request.method(), path, status, ms = elapsed.as_millis(), "answered {} {path} with {status}", request.method());

@@ -25,6 +25,10 @@ const MANY: usize = 16_384;
 const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of referrers' descriptors kept, at most.
 const REFERRER_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of links and their blobs' checksums kept, at most.
+const BLOB_BYTES: u64 = 8 * 1024 * 1024;
+/// An artifact type longer than a media type can be (RFC 6838 §4.2) is asked of the database each time.
+pub(super) const ARTIFACT_TYPE_MAX: usize = 255;
 /// A manifest over this is not kept: a few of them would push out hundreds.
 const MANIFEST_MAX: usize = 64 * 1024;
 
@@ -36,7 +40,7 @@ pub(super) struct Cache {
     /// What a tag points at, which counts only together with the manifest; `None` when there is no such tag.
     pub(super) tags: Kept<(RepositoryId, Tag), Option<Digest>>,
     pub(super) manifests: Kept<(RepositoryId, Digest), ManifestView, ManifestBytes>,
-    pub(super) blobs: Kept<(RepositoryId, Digest), BlobView>,
+    pub(super) blobs: Kept<(RepositoryId, Digest), BlobView, BlobBytes>,
     /// Pages of referrers. Any of them is forgotten with all others: what refers is rarely pushed.
     pub(super) referrers: Kept<ReferrersPage, Arc<[Referrer]>, DescriptorBytes>,
 }
@@ -53,7 +57,7 @@ impl Cache {
             repositories: Kept::new(Entries::new(MANY)),
             tags: Kept::new(Entries::new(MANY)),
             manifests: Kept::new(Entries::with_weighter(MANY, MANIFEST_BYTES, ManifestBytes)),
-            blobs: Kept::new(Entries::new(MANY)),
+            blobs: Kept::new(Entries::with_weighter(MANY, BLOB_BYTES, BlobBytes)),
             referrers: Kept::new(Entries::with_weighter(FEW, REFERRER_BYTES, DescriptorBytes)),
         }
     }
@@ -87,6 +91,16 @@ impl Cache {
         self.referrers.forget_all();
     }
 
+    /// Forgets what stands here otherwise than this manifest, which is stored already, has it.
+    pub(super) fn forget_unless_pushed(&self, new: &NewManifest) {
+        for tag in &new.tags {
+            let tag = (new.repository, tag.clone());
+            if self.tags.get(&tag).is_some_and(|known| known != Some(new.digest)) {
+                self.tags.forget(&tag);
+            }
+        }
+    }
+
     /// Forgets a manifest that goes to the trash, and the tags that go with it.
     pub(super) fn forget_artifact(&self, repository: RepositoryId, digest: Digest, tags: &[Tag]) {
         self.manifests.forget(&(repository, digest));
@@ -107,13 +121,23 @@ impl Weighter<(RepositoryId, Digest), ManifestView> for ManifestBytes {
     }
 }
 
+/// A link weighs its blob's checksums and what is kept around them.
+#[derive(Clone)]
+pub(super) struct BlobBytes;
+
+impl Weighter<(RepositoryId, Digest), BlobView> for BlobBytes {
+    fn weight(&self, _: &(RepositoryId, Digest), view: &BlobView) -> u64 {
+        view.checksums.as_bytes().len() as u64 + 512
+    }
+}
+
 /// A page weighs its descriptors.
 #[derive(Clone)]
 pub(super) struct DescriptorBytes;
 
 impl Weighter<ReferrersPage, Arc<[Referrer]>> for DescriptorBytes {
     fn weight(&self, _: &ReferrersPage, page: &Arc<[Referrer]>) -> u64 {
-        page.iter().map(|referrer| referrer.descriptor.len() as u64 + 256).sum::<u64>() + 256
+        page.iter().map(|referrer| referrer.descriptor.len() as u64 + 256).sum::<u64>() + 512
     }
 }
 

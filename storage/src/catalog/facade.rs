@@ -3,7 +3,7 @@
 //! What is asked on nearly every request is answered from memory where that is sound (`cache.rs`):
 //! the methods that do so stand first, then the list of all others.
 
-use super::cache::Cache;
+use super::cache::{ARTIFACT_TYPE_MAX, Cache};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
@@ -143,6 +143,10 @@ impl Catalog {
         let Some(cache) = self.cache() else {
             return Ok(read().await?.into());
         };
+        // Whoever asks for ever other types must not fill the memory with their names.
+        if artifact_type.as_ref().is_some_and(|text| text.len() > ARTIFACT_TYPE_MAX) {
+            return Ok(read().await?.into());
+        }
         let page = (repository, subject, artifact_type.clone(), after, limit);
         if let Some(known) = cache.referrers.get(&page) {
             return Ok(known);
@@ -183,7 +187,13 @@ impl Catalog {
     pub async fn put_manifest(&self, new: NewManifest) -> Result<Stored> {
         let new = Arc::new(new);
         match self.put_changes_nothing(new.clone()).await? {
-            Some(stored) => Ok(stored),
+            Some(stored) => {
+                // What this read saw may have been committed a moment ago and not yet be forgotten here.
+                if let Some(cache) = self.cache() {
+                    cache.forget_unless_pushed(&new);
+                }
+                Ok(stored)
+            }
             None => {
                 let stored = self.store_manifest(new).await?;
                 failpoint::hit("manifest.committed")?;
@@ -287,7 +297,7 @@ units! {
     /// Extends a link's lease; never shortens it.
     pub write touch_blob(repository: RepositoryId, digest: Digest, lease_until: Millis) -> () => touch_blob
         forgets |cache, _| cache.blobs.forget(&(repository, digest));
-    /// Makes a verified blob visible and closes its session. `Conflict`/`Upload` when the session was taken over.
+    /// Makes a verified blob visible and closes its session. `Conflict`/`Upload` when the session has been closed.
     pub write commit_blob(new: NewBlob) -> Committed => commit_blob
         forgets |cache, _| cache.blobs.forget(&(new.repository, new.blob.blob().digest));
     /// Sets a damaged blob aside, everywhere: it is absent until it is pushed again.

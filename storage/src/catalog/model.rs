@@ -265,6 +265,8 @@ pub enum Condition {
     OneOf(Vec<Digest>),
     /// The name points at none of these (`If-None-Match: "…"`).
     NoneOf(Vec<Digest>),
+    /// Two conditions at once.
+    Both(Box<(Condition, Condition)>),
 }
 
 impl Condition {
@@ -273,6 +275,7 @@ impl Condition {
         match (self, current) {
             (Self::Always, _) | (Self::Absent, None) | (Self::Present, Some(_)) | (Self::NoneOf(_), None) => true,
             (Self::Absent, Some(_)) | (Self::Present | Self::OneOf(_), None) => false,
+            (Self::Both(both), current) => both.0.holds(current) && both.1.holds(current),
             (Self::OneOf(wanted), Some(current)) => wanted.contains(current),
             (Self::NoneOf(refused), Some(current)) => !refused.contains(current),
         }

@@ -17,6 +17,7 @@ on_each_database!(
     a_trashed_manifest_pushed_again_is_live_again,
     many_pushes_of_one_manifest_create_it_once,
     the_same_manifest_in_two_repositories_is_two_artifacts,
+    a_damaged_manifest_is_refused_and_repaired_by_pushing_it_again,
 );
 
 /// The rows that a manifest can leave behind.
@@ -218,4 +219,25 @@ async fn the_same_manifest_in_two_repositories_is_two_artifacts(database: &TestD
     assert!(!is_live(catalog, api, image).await);
     assert!(is_live(catalog, web, image).await);
     assert_eq!((database.count("manifest"), database.count("artifact")), (1, 2));
+}
+
+async fn a_damaged_manifest_is_refused_and_repaired_by_pushing_it_again(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (api, web) = (repository(catalog, "acme/api").await, repository(catalog, "acme/web").await);
+    let new = manifest(api, "whole").tagged(&["1.0"]);
+    catalog.put_manifest(new.clone()).await.unwrap();
+    let rot = || database.execute("UPDATE manifest SET bytes = (SELECT bytes FROM manifest WHERE digest = 'other')");
+    push(catalog, manifest(web, "other")).await;
+    database.execute("UPDATE manifest SET digest = 'other' WHERE digest <> (SELECT digest FROM version)");
+    rot();
+    let read = catalog.manifest(api, Reference::Tag(tag("1.0"))).await;
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt);
+    // The same push, which would change nothing otherwise.
+    catalog.put_manifest(new.clone()).await.unwrap();
+    let read = catalog.manifest(api, Reference::Tag(tag("1.0"))).await.unwrap().unwrap();
+    assert_eq!(read.bytes, new.bytes);
+    // A first push of it into another repository repairs it for both.
+    rot();
+    push(catalog, manifest(web, "whole")).await;
+    assert!(is_live(catalog, api, new.digest).await);
 }

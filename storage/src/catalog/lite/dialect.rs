@@ -53,6 +53,11 @@ pub(crate) fn lock_artifact(_: &mut Conn, _: i64, _: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Runs several reads as of one moment.
+pub(crate) fn snapshot<T>(c: &mut Conn, reads: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+    c.transaction(reads)
+}
+
 /// What SQLite finds wrong with its own file, foreign keys included.
 pub(crate) fn integrity(c: &mut Conn) -> Outcome<Vec<String>> {
     let problems: Vec<Problem> = diesel::sql_query("SELECT integrity_check AS problem FROM pragma_integrity_check").load(c)?;

@@ -120,6 +120,11 @@ pub(crate) fn lock_artifact(c: &mut Conn, repository: i64, digest: &str) -> Outc
     Ok(())
 }
 
+/// Runs several reads as of one moment.
+pub(crate) fn snapshot<T>(c: &mut Conn, reads: impl FnOnce(&mut Conn) -> Outcome<T>) -> Outcome<T> {
+    c.build_transaction().read_only().repeatable_read().run(reads)
+}
+
 /// PostgreSQL looks after its own files; a server with data checksums reports damage by itself.
 pub(crate) fn integrity(_: &mut Conn) -> Outcome<Vec<String>> {
     Ok(Vec::new())

@@ -35,7 +35,7 @@ impl Pg {
     /// Connects and brings the schema up to date.
     pub(super) fn open(url: &str, pool_size: u32) -> Result<Self> {
         refuse_tls_without_support(url)?;
-        let mut connection = PgConnection::establish(url).map_err(Error::internal)?;
+        let mut connection = PgConnection::establish(url).map_err(|error| Error::internal(without_secrets(&error.to_string(), url)))?;
         let failed = |error: diesel::result::Error| Error::from(Fault::from(error));
         connection
             .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
@@ -125,6 +125,24 @@ impl Pg {
 /// Sees to it that the pool throws this connection away instead of handing it out again.
 fn give_up_on(connection: &mut Conn) {
     AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
+}
+
+/// What the client library says of a URL that it cannot use holds the URL, or the password in it.
+fn without_secrets(text: &str, url: &str) -> String {
+    let credentials = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.rsplit_once('@'))
+        .map(|(credentials, _)| credentials);
+    let password = credentials.and_then(|text| text.split_once(':')).map(|(_, password)| password);
+    let hide = |text: String, secret: &str| {
+        if secret.is_empty() {
+            text
+        } else {
+            text.replace(secret, "(secret)")
+        }
+    };
+    let text = hide(text.to_owned(), url);
+    password.map_or(text.clone(), |password| hide(text, password))
 }
 
 #[cfg(feature = "pg-tls")]

@@ -36,8 +36,18 @@ pub(crate) fn check_blobs(c: &mut Conn, after: &Option<Digest>, limit: &usize) -
         .collect()
 }
 
-/// Live artifacts after `after`, each with what it needs and its repository lacks.
+/// Live artifacts after `after`, as of one moment.
 pub(crate) fn check_artifacts(c: &mut Conn, after: &Option<(RepositoryId, Digest)>, limit: &usize) -> Outcome<Vec<ArtifactCheck>> {
+    super::dialect::snapshot(c, |c| artifacts_now(c, after, limit))
+}
+
+/// Live tags after `after`, as of one moment.
+pub(crate) fn check_versions(c: &mut Conn, after: &Option<(RepositoryId, String)>, limit: &usize) -> Outcome<Vec<VersionCheck>> {
+    super::dialect::snapshot(c, |c| versions_now(c, after, limit))
+}
+
+/// Live artifacts after `after`, each with what it needs and its repository lacks.
+fn artifacts_now(c: &mut Conn, after: &Option<(RepositoryId, Digest)>, limit: &usize) -> Outcome<Vec<ArtifactCheck>> {
     let (after_repository, after_digest) = match after {
         Some((repository, digest)) => (repository.0, digest.to_string()),
         None => (0, String::new()),
@@ -110,7 +120,7 @@ fn missing(c: &mut Conn, repository: i64, parent: &str) -> Outcome<Vec<Digest>> 
 }
 
 /// Live tags after `after`: whether what each points at is live, and what its history says last.
-pub(crate) fn check_versions(c: &mut Conn, after: &Option<(RepositoryId, String)>, limit: &usize) -> Outcome<Vec<VersionCheck>> {
+fn versions_now(c: &mut Conn, after: &Option<(RepositoryId, String)>, limit: &usize) -> Outcome<Vec<VersionCheck>> {
     let (after_repository, after_name) = match after {
         Some((repository, name)) => (repository.0, name.clone()),
         None => (0, String::new()),

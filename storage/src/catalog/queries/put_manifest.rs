@@ -95,10 +95,13 @@ fn current(c: &mut Conn, new: &NewManifest) -> Outcome<HashMap<String, Digest>> 
 }
 
 fn is_live(c: &mut Conn, new: &NewManifest) -> Outcome<bool> {
+    // Bytes that were damaged count as absent, so that pushing them again repairs them.
     let found = artifact::table
+        .inner_join(manifest::table.on(manifest::digest.eq(artifact::digest)))
         .filter(artifact::repository.eq(new.repository.0))
         .filter(artifact::digest.eq(new.digest.to_string()))
         .filter(artifact::state.eq(LIVE))
+        .filter(manifest::bytes.eq(new.bytes.as_ref()))
         .select(artifact::digest)
         .first::<String>(c)
         .optional()?;
@@ -148,7 +151,8 @@ fn store(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
     diesel::insert_into(manifest::table)
         .values((manifest::digest.eq(&digest), manifest::bytes.eq(new.bytes.as_ref())))
         .on_conflict(manifest::digest)
-        .do_nothing()
+        .do_update()
+        .set(manifest::bytes.eq(new.bytes.as_ref()))
         .execute(c)?;
     let pushed = (
         artifact::kind.eq(new.kind.as_str()),
