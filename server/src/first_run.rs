@@ -44,18 +44,33 @@ pub(crate) async fn welcome(config: &Config, catalog: &Catalog, passwords: &Pass
         Password::Given | Password::Old => {}
     }
     if !matches!(password, Password::Old) {
+        let (url, host) = reached_at(config, scheme, address);
         lines.extend([
             String::new(),
             "Try:".to_owned(),
-            format!("  docker login {address} --username {ADMIN}"),
-            format!("  docker tag hello-world {address}/demo/hello:1.0 && docker push {address}/demo/hello:1.0"),
-            format!("  helm registry login {address}{plain} --username {ADMIN}"),
-            format!("  curl --user {ADMIN} {scheme}://{address}/v2/_catalog"),
+            format!("  docker login {host} --username {ADMIN}"),
+            format!("  docker pull hello-world && docker tag hello-world {host}/demo/hello:1.0 && docker push {host}/demo/hello:1.0"),
+            format!("  helm registry login {host}{plain} --username {ADMIN}"),
+            format!("  curl --user {ADMIN} {url}/v2/_catalog"),
         ]);
     }
     lines.push(String::new());
     std::io::stdout().write_all(lines.join("\n").as_bytes())?;
     Ok(())
+}
+
+/// The URL and the host by which a client on this machine reaches the server.
+fn reached_at(config: &Config, scheme: &str, address: SocketAddr) -> (String, String) {
+    let public = config.server.public_url.as_str();
+    if let Some((_, host)) = public.split_once("://") {
+        return (public.to_owned(), host.to_owned());
+    }
+    // Listening on every address is no address to connect to.
+    let host = match address.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", address.port()),
+        false => address.to_string(),
+    };
+    (format!("{scheme}://{host}"), host)
 }
 
 async fn administrator(config: &Config, catalog: &Catalog, passwords: &Passwords) -> anyhow::Result<Password> {
