@@ -24,6 +24,14 @@ macro_rules! on_every_store {
                 }
             )+
         }
+        mod on_simulated {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(&crate::blob::fs::simulated::store()).await;
+                }
+            )+
+        }
         mod on_memory {
             $(
                 #[tokio::test]

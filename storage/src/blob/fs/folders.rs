@@ -2,7 +2,7 @@
 
 use super::disk::Disk;
 use crate::digest::Algorithm;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Stands in the store's root once every folder is durable.
@@ -12,7 +12,7 @@ const MARKER: &str = "layout-1";
 pub(super) fn prepare(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     match disk.stat(&root.join(MARKER)) {
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     disk.make_folder(root)?;
@@ -29,10 +29,29 @@ pub(super) fn prepare(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     }
     disk.sync_folder(&blobs)?;
     disk.sync_folder(root)?;
+    sync_above(disk, root)?;
     disk.mark(&root.join(MARKER))?;
-    disk.sync_folder(root)?;
-    if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk.sync_folder(parent)?;
+    disk.sync_folder(root)
+}
+
+/// Makes the way to the store durable, as far up as it may be new: a store whose own name is lost is lost.
+/// Before the marker is made, since a start that finds the marker does nothing.
+fn sync_above(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    for folder in root.ancestors().skip(1) {
+        let here = folder.as_os_str().is_empty();
+        match disk.sync_folder(if here { Path::new(".") } else { folder }) {
+            Ok(()) => {}
+            // Others made it: what we make we may open, and it can be written.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::InvalidInput
+                ) =>
+            {
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ mod disk;
 mod folders;
 mod list;
 mod read;
+#[cfg(test)]
+pub(super) mod simulated;
 mod sink;
 mod writer;
 
