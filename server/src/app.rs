@@ -159,6 +159,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         },
     )?);
     let sweeper = tokio::spawn(workers::sweep_forever(stores, config.sweep.interval, config.sweep.orphan_age));
+    let giver = tokio::spawn(workers::give_memory_back_forever());
     first_run::welcome(&config, &catalog, &passwords, address).await?;
 
     let server = http::serve(state, listener, &options)?;
@@ -174,6 +175,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     reloader.abort();
     commands.abort();
     sweeper.abort();
+    giver.abort();
     let _ = std::fs::remove_file(config.storage.path.join(admin::SOCKET_NAME));
     tracing::info!("stopped");
     Ok(())

@@ -5,6 +5,19 @@ use granary_storage::clock;
 use granary_storage::sweep::{Swept, sweep};
 use std::time::Duration;
 
+/// How often freed memory is given back.
+const GIVE_BACK: Duration = Duration::from_secs(5);
+
+/// Gives freed memory back to the system now and then: what a burst of requests took would otherwise stay with the
+/// allocator until the next one.
+pub(crate) async fn give_memory_back_forever() {
+    let mut ticks = tokio::time::interval(GIVE_BACK);
+    loop {
+        ticks.tick().await;
+        crate::memory::give_back();
+    }
+}
+
 /// Sweeps at once and then every `interval`.
 pub(crate) async fn sweep_forever(stores: Stores, interval: Duration, orphan_age: Duration) {
     let mut ticks = tokio::time::interval(interval);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Free buffers kept, at most; 16 MiB.
-const KEPT: usize = 64;
+/// Free buffers kept, at most; 6 MiB.
+const KEPT: usize = 24;
 
 /// The free buffers of a store.
 #[derive(Clone, Default)]
