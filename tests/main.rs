@@ -16,5 +16,6 @@ mod faults;
 mod http;
 mod load;
 mod oci;
+mod overload;
 mod start;
 mod support;

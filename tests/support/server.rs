@@ -179,7 +179,8 @@ impl TestServer {
         self.signal(Signal::INT);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }

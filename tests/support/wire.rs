@@ -2,8 +2,9 @@
 
 use super::client::is_oci;
 use super::{Answer, Client, PATIENCE, json_shape};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 /// A connection.
 pub(crate) struct Wire {
@@ -18,6 +19,7 @@ impl Wire {
     pub(crate) fn connect(client: &Client) -> Self {
         let stream = TcpStream::connect(client.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         let authorization = client.authorization().map(|value| format!("Authorization: {value}\r\n"));
         Self {
@@ -66,6 +68,17 @@ impl Wire {
         // A reset after the last byte is an end, too.
         let _ = self.reader.read_to_end(&mut all);
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Waits so long for something to read, or for the server to hang up; gives whether there is either.
+    pub(crate) fn has_news(&mut self, wait: Duration) -> bool {
+        self.reader.get_ref().set_read_timeout(Some(wait)).unwrap();
+        let news = match self.reader.fill_buf() {
+            Ok(_) => true,
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        self.reader.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        news
     }
 
     /// Reads the leave to send the body.

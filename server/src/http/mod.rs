@@ -6,6 +6,7 @@ mod origin;
 mod state;
 mod tls;
 mod token;
+mod unread;
 
 pub(crate) use bridge::Patience;
 pub(crate) use origin::Origins;
@@ -58,6 +59,7 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
+            .wrap_fn(unread::close_on_unread)
             // A resource answers 405 to a method that none of its routes knows.
             .service(readable("/token", token::get).route(web::post().to(token::post)))
             .service(readable("/livez", health::livez))
