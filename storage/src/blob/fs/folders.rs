@@ -42,16 +42,14 @@ fn sync_above(disk: &dyn Disk, root: &Path) -> io::Result<()> {
         match disk.sync_folder(if here { Path::new(".") } else { folder }) {
             Ok(()) => {}
             // Others made it: what we make we may open, and it can be written.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::InvalidInput
-                ) =>
-            {
-                break;
-            }
+            Err(error) if is_of_others(error.kind()) => break,
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+fn is_of_others(refusal: ErrorKind) -> bool {
+    use ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(refusal, PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }

@@ -1,11 +1,13 @@
 //! A disk in memory that behaves as a real one does when the power goes, and fails when it is told to.
 //! What lies on it, and what a power cut leaves of that, is `media.rs`; an open file is `file.rs`. How a store
-//! fares on it is `world.rs`: a random life with what must hold in it, lived for thousands of seeds in `tests.rs`.
+//! fares on it is `world.rs`: a random life with what must hold in it, of the steps in `steps.rs`, lived for thousands of seeds
+//! in `tests.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod file;
 mod media;
+mod steps;
 mod tests;
 mod world;
 
@@ -160,24 +162,27 @@ impl SimulatedDisk {
         lock(&self.0).operations
     }
 
-    /// The names below a folder, each with the bytes of the file, or with `None` for a folder. Nothing fails here.
-    fn look(&self, folder: &str) -> Vec<(String, Option<Vec<u8>>)> {
+    /// Whether something has this name. Nothing fails here.
+    fn has(&self, path: &str) -> bool {
+        lock(&self.0).media.find(Path::new(path)).is_ok()
+    }
+
+    /// Shows `see` every path below a folder, with the bytes of a file and `None` for a folder. Nothing fails here.
+    fn look(&self, folder: &str, mut see: impl FnMut(&str, Option<&[u8]>)) {
         let media = &lock(&self.0).media;
         let mut open: Vec<(String, Id)> = media.find(Path::new(folder)).map(|id| (String::new(), id)).into_iter().collect();
-        let mut found = Vec::new();
         while let Some((prefix, folder)) = open.pop() {
             for (name, id) in media.list(folder).unwrap() {
-                let path = format!("{prefix}{name}");
+                let path = prefix.clone() + name;
                 match media.file(id) {
-                    Ok(file) => found.push((path, Some(file.now.clone()))),
+                    Ok(file) => see(&path, Some(&file.now)),
                     Err(_) => {
-                        open.push((format!("{path}/"), id));
-                        found.push((path, None));
+                        see(&path, None);
+                        open.push((path + "/", id));
                     }
                 }
             }
         }
-        found
     }
 
     fn operate<T>(&self, op: Op, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {

@@ -59,6 +59,29 @@ fn a_store_that_synced_its_files_only_after_their_rename_would_be_found_out() {
     assert!(found.contains("the name of other bytes"), "seed {seed}: {found}");
 }
 
+#[tokio::test]
+async fn a_store_keeps_its_first_blob_wherever_its_first_start_died() {
+    let root = "/srv/granary/store";
+    let content = Bytes::from_static(b"the first blob");
+    let all = usize::try_from(prepared().operations()).unwrap();
+    // After the last one, a start that was left alone.
+    for died_at in all - 12..=all + 1 {
+        for seed in 0..20 {
+            let disk = SimulatedDisk::new(seed);
+            disk.stop_after(died_at);
+            assert_eq!(FsStore::on(Arc::new(disk.clone()), root.into()).is_ok(), died_at > all);
+            disk.go_on();
+            let store = FsStore::on(Arc::new(disk.clone()), root.into()).unwrap();
+            let mut writer = store.begin(UploadId::random(), Algorithm::Sha256).await.unwrap();
+            writer.write(content.clone()).await.unwrap();
+            let blob = writer.commit(&Digest::sha256(&content)).await.unwrap();
+            let store = FsStore::on(Arc::new(disk.crash(seed)), root.into()).unwrap();
+            let pieces: Vec<Bytes> = store.read(blob.blob(), 0..blob.size()).await.unwrap().try_collect().await.unwrap();
+            assert_eq!(pieces.concat(), content);
+        }
+    }
+}
+
 /// A store in which the operation of a commit failed, after the commit: what it was told, and what the disk was asked.
 async fn commit_with(op: Op, error: Errno) -> (SimulatedDisk, ErrorKind) {
     let disk = SimulatedDisk::new(0);
