@@ -242,21 +242,28 @@ async fn files_of_others_stay_however_old_they_are() {
     }
 }
 
-/// How a listing fails.
-#[derive(Clone, Copy)]
-enum Fails {
-    AtOnce,
-    InTheMiddle,
+/// How an ailing store lists what it holds.
+enum Lists {
+    Not,
+    NotToItsEnd,
+    /// As ever, but not before this has happened.
+    After(Box<dyn Fn() + Send + Sync>),
 }
 
-/// A store whose listing fails.
-struct Unlistable {
+/// The store of a test but for its listing.
+struct Ailing {
     disk: Arc<dyn BlobStore>,
-    fails: Fails,
+    lists: Lists,
+}
+
+fn ailing(store: &TestStore, lists: Lists) -> Stores {
+    let disk = store.stores.blobs.clone();
+    let ailing = Arc::new(Ailing { disk, lists });
+    Stores::new(ailing, store.stores.catalog.clone(), Limits::default())
 }
 
 #[async_trait::async_trait]
-impl BlobStore for Unlistable {
+impl BlobStore for Ailing {
     async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
         self.disk.begin(upload, algorithm).await
     }
@@ -281,10 +288,14 @@ impl BlobStore for Unlistable {
     }
     async fn list(&self) -> Result<Listing> {
         let broken = || Error::internal("the disk does not answer");
-        match self.fails {
-            Fails::AtOnce => Err(broken()),
+        match &self.lists {
+            Lists::Not => Err(broken()),
             // The first folder reads as empty.
-            Fails::InTheMiddle => Ok(Box::pin(futures_util::stream::iter([Ok(Vec::new()), Err(broken())]))),
+            Lists::NotToItsEnd => Ok(Box::pin(futures_util::stream::iter([Ok(Vec::new()), Err(broken())]))),
+            Lists::After(happens) => {
+                happens();
+                self.disk.list().await
+            }
         }
     }
     async fn free_space(&self) -> Result<Option<u64>> {
@@ -294,14 +305,13 @@ impl BlobStore for Unlistable {
 
 #[tokio::test]
 async fn a_listing_that_fails_removes_nothing() {
-    for fails in [Fails::AtOnce, Fails::InTheMiddle] {
+    for at_once in [true, false] {
         for store in TestStore::all(&Limits::default()).await {
             let (upload, blob) = (orphan_upload(&store).await, orphan_blob(&store, "old").await);
             age(&store.upload_path(upload), HOUR);
             age(&store.blob_path(&blob), HOUR);
-            let disk = store.stores.blobs.clone();
-            let unlistable = Arc::new(Unlistable { disk, fails });
-            let stores = Stores::new(unlistable, store.stores.catalog.clone(), Limits::default());
+            let lists = if at_once { Lists::Not } else { Lists::NotToItsEnd };
+            let stores = ailing(&store, lists);
             assert_eq!(sweep(&stores, HOUR).await.unwrap_err().kind(), ErrorKind::Internal);
             assert_eq!(store.files().await, (HashSet::from([upload]), HashSet::from([blob])));
         }
@@ -312,20 +322,20 @@ async fn a_listing_that_fails_removes_nothing() {
 async fn a_catalog_that_fails_removes_nothing() {
     for table in ["upload", "blob"] {
         for store in TestStore::all(&Limits::default()).await {
-            let named = pushed(&store, "named").await;
-            let orphan = orphan_blob(&store, "old").await;
-            let waiting = session(&store).await;
-            for path in [store.blob_path(&named), store.blob_path(&orphan), store.upload_path(waiting)] {
-                age(&path, HOUR);
-            }
+            let (named, waiting) = (pushed(&store, "named").await, session(&store).await);
+            age(&store.blob_path(&named), HOUR);
+            age(&store.upload_path(waiting), HOUR);
             let before = store.files().await;
-            // Not to know of a row is no proof that there is none.
-            store.database.execute(&format!("ALTER TABLE {table} RENAME TO broken"));
+            // Gone once the expired sessions are done. Not to know of a row is no proof that there is none.
+            let gone = store.database.statements(&format!("ALTER TABLE {table} RENAME TO broken"));
+            let stores = ailing(&store, Lists::After(Box::new(gone)));
+            assert_eq!(sweep(&stores, HOUR).await.unwrap_err().kind(), ErrorKind::Internal);
+            assert_eq!(store.files().await, before, "{}", store.database.name);
+            // Gone from the start.
             assert_eq!(sweep(&store.stores, HOUR).await.unwrap_err().kind(), ErrorKind::Internal);
-            assert_eq!(store.files().await, before);
+            assert_eq!(store.files().await, before, "{}", store.database.name);
             store.database.execute(&format!("ALTER TABLE broken RENAME TO {table}"));
-            let swept = sweep(&store.stores, HOUR).await.unwrap();
-            assert_eq!((swept.orphan_blobs, swept.orphan_uploads), (1, 0), "{}", store.database.name);
+            assert_eq!(sweep(&store.stores, HOUR).await.unwrap(), Swept::default());
         }
     }
 }

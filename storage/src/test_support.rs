@@ -57,11 +57,17 @@ impl TestDatabase {
 
     /// Runs statements behind the catalog's back, for states that no call leaves.
     pub(crate) fn execute(&self, sql: &str) {
-        match &self.database {
-            Database::Sqlite(path) => lite(path).batch_execute(sql).unwrap(),
-            Database::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(sql).unwrap(),
-        }
+        self.statements(sql)();
         self.catalog.forget();
+    }
+
+    /// The same, for a later moment; what the catalog keeps in memory stays.
+    pub(crate) fn statements(&self, sql: &str) -> impl Fn() + Send + Sync + 'static {
+        let (database, sql) = (self.database.clone(), sql.to_owned());
+        move || match &database {
+            Database::Sqlite(path) => lite(path).batch_execute(&sql).unwrap(),
+            Database::Postgres(url) => PgConnection::establish(url).unwrap().batch_execute(&sql).unwrap(),
+        }
     }
 
     /// The rows of `table`, or of `table WHERE …`, to prove what was stored and what was not.

@@ -607,6 +607,10 @@ async fn a_session_is_of_one_principal_and_one_repository_and_nobody_else_learns
 async fn a_cancelled_session_leaves_nothing_even_under_a_writer() {
     for store in TestStore::all(&Limits::default()).await {
         let uploads = &store.stores.uploads;
+        let waiting = parked(&store, &large(1)).await;
+        uploads.cancel(waiting, store.repository, alice()).await.unwrap();
+        assert_eq!(refusal(status(&store, waiting).await), NO_SUCH_UPLOAD);
+        assert_nothing_stored(&store).await;
         let id = parked(&store, &large(1)).await;
         let mut writing = open(&store, id).await;
         writing.write(large(2)).await.unwrap();

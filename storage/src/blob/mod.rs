@@ -179,7 +179,7 @@ pub enum Stored {
     Blob {
         /// Its key.
         key: StorageKey,
-        /// When it was written.
+        /// When it was committed.
         modified: Millis,
     },
 }
@@ -258,6 +258,6 @@ pub trait BlobWriter: Send {
     /// Any failure to flush counts as loss of the bytes: the upload is discarded and never retried.
     async fn commit(self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob>;
 
-    /// Throws the upload away.
+    /// Throws the upload away; what a newer writer has made of it stays.
     async fn abort(self: Box<Self>) -> Result<()>;
 }

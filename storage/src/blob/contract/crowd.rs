@@ -37,7 +37,7 @@ async fn commits_of_different_content_at_once_keep_each_its_own(store: &dyn Blob
 async fn writers_that_fight_for_one_upload_never_mix_their_bytes(store: &dyn BlobStore) {
     // Once with bytes that take their time, then with so few that one writer completes what another is just opening.
     fight(store, 300 * KIB).await;
-    for _ in 0..40 {
+    for _ in 0..20 {
         fight(store, 10).await;
     }
 }

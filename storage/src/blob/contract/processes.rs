@@ -118,71 +118,69 @@ async fn newer_in_another_process(one: &FsStore, other: &FsStore, bytes: &Bytes)
     (older, newer)
 }
 
+/// What an older writer may still try.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Try {
+    Write,
+    Park,
+    Commit,
+    Abort,
+    Drop,
+}
+
+const TRIES: [Try; 5] = [Try::Write, Try::Park, Try::Commit, Try::Abort, Try::Drop];
+
+/// An older writer tries, and is refused where it would have changed something.
+async fn tries(mut older: Box<dyn BlobWriter>, what: Try) {
+    let ended = match what {
+        Try::Write => {
+            // The first may still lie in memory when it is taken in.
+            let first = older.write(noise(2, MIB)).await;
+            if first.is_ok() { older.write(noise(2, MIB)).await } else { first }
+        }
+        Try::Park => older.park().await.map(drop),
+        Try::Commit => older.commit(&Digest::sha256(b"the older one's")).await.map(drop),
+        Try::Abort => return older.abort().await.unwrap(),
+        Try::Drop => return drop(older),
+    };
+    assert_eq!(refusal(ended), TAKEN_OVER, "{what:?}");
+}
+
 #[tokio::test]
 async fn an_older_writer_of_another_process_does_not_touch_the_newer_ones_file() {
-    #[derive(Debug, PartialEq)]
-    enum Act {
-        Write,
-        Park,
-        Commit,
-        Abort,
-        Drop,
-    }
-    for act in [Act::Write, Act::Park, Act::Commit, Act::Abort, Act::Drop] {
+    for what in TRIES {
         let (_folder, one, other) = two();
         let bytes = noise(1, 4 * MIB);
-        let (mut older, mut newer) = newer_in_another_process(&one, &other, &bytes).await;
-        let refused = match act {
-            Act::Write => {
-                // The first may still lie in memory when it is taken in.
-                let first = older.write(noise(2, MIB)).await;
-                if first.is_ok() { older.write(noise(2, MIB)).await } else { first }
-            }
-            Act::Park => older.park().await.map(drop),
-            Act::Commit => older.commit(&Digest::sha256(b"the older one's")).await.map(drop),
-            Act::Abort => older.abort().await,
-            Act::Drop => {
-                drop(older);
-                Ok(())
-            }
-        };
-        if [Act::Write, Act::Park, Act::Commit].contains(&act) {
-            assert_eq!(refusal(refused), TAKEN_OVER, "{act:?}");
-        }
+        let (older, mut newer) = newer_in_another_process(&one, &other, &bytes).await;
+        tries(older, what).await;
         // Its hash is that of all its bytes, whatever has become of its file.
         newer.write(bytes.slice(2 * MIB..)).await.unwrap();
         let blob = newer.commit(&Digest::sha256(&bytes)).await.unwrap();
-        assert!(whole(&one, &blob).await == bytes, "{act:?} got into the newer one's file");
-        assert_eq!(files(&one).await.blobs, HashSet::from([blob.key().clone()]), "{act:?}");
-        assert_eq!(files(&one).await.uploads, HashSet::new(), "{act:?}");
+        assert!(whole(&one, &blob).await == bytes, "{what:?} got into the newer one's file");
+        let held = files(&one).await;
+        assert_eq!(
+            (held.uploads.len(), held.blobs),
+            (0, HashSet::from([blob.key().clone()])),
+            "{what:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn an_upload_that_becomes_a_blob_while_another_process_opens_it_is_not_touched() {
-    let (folder, one, _) = two();
-    let bytes = noise(1, 1000);
-    for round in 0..50 {
-        let id = parked(&one, &bytes).await;
-        let (path, blob) = (upload_path(&folder, id), folder.path().join(format!("a blob of round {round}")));
-        let holder = fs::File::open(&path).unwrap();
-        rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        let opens = std::thread::spawn({
-            let one = one.clone();
-            move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                runtime.block_on(one.resume(id, Algorithm::Sha256, 10)).map(drop)
-            }
-        });
-        // Any moment will do; this one is mostly that between opening the file and having it.
-        for _ in 0..round * 20 {
-            std::thread::yield_now();
-        }
-        fs::rename(&path, &blob).unwrap();
-        drop(holder);
-        let told = refusal(opens.join().unwrap());
-        assert!([NO_SUCH_UPLOAD, TAKEN_OVER].contains(&told), "{told:?}");
-        assert_eq!(fs::read(&blob).unwrap(), bytes, "in round {round}");
+async fn an_older_writer_of_another_process_does_not_touch_what_the_newer_one_has_parked() {
+    for what in TRIES {
+        let (_folder, one, other) = two();
+        let id = UploadId::random();
+        let mut older = one.begin(id, Algorithm::Sha256).await.unwrap();
+        older.write(Bytes::from_static(b"the older one's")).await.unwrap();
+        let mut newer = other.begin(id, Algorithm::Sha256).await.unwrap();
+        newer.write(noise(1, 1000)).await.unwrap();
+        newer.park().await.unwrap();
+        tries(older, what).await;
+        let newer = resume(&other, id, 1000).await;
+        assert_eq!(newer.offset(), 1000, "{what:?}");
+        let blob = newer.commit(&Digest::sha256(&noise(1, 1000))).await.unwrap();
+        assert_eq!(whole(&one, &blob).await, noise(1, 1000), "{what:?} got into the newer one's file");
     }
 }
 

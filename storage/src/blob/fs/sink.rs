@@ -78,13 +78,23 @@ impl Sink {
 
     /// Goes on at `offset`, or at the file's end where that is less.
     pub(super) fn reopen(disk: Arc<dyn Disk>, path: PathBuf, algorithm: Algorithm, offset: u64, parked: Option<Parked>) -> Result<Self> {
-        let mut file = match disk.reopen(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
-            Err(error) => return Err(error.into()),
-        };
+        match disk.reopen(&path) {
+            Ok(file) => Self::take_over(disk, file, path, algorithm, offset, parked),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take_over(
+        disk: Arc<dyn Disk>,
+        mut file: Box<dyn DiskFile>,
+        path: PathBuf,
+        algorithm: Algorithm,
+        offset: u64,
+        parked: Option<Parked>,
+    ) -> Result<Self> {
         exclusive(&*file)?;
-        // Between the two, the writer that had it may have made a blob of it.
+        // Since it was opened, the writer that had it may have made a blob of it.
         if !is_at(&*disk, &*file, &path)? {
             return Err(gone());
         }
@@ -308,4 +318,33 @@ fn sum_file(file: &mut dyn DiskFile, algorithm: Algorithm, length: u64) -> Resul
         left -= want as u64;
     }
     Ok(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::disk::RealDisk;
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_became_a_blob_since_it_was_opened_is_not_taken_over() {
+        for begun_anew in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, blob) = (folder.path().join("upload"), folder.path().join("blob"));
+            fs::write(&path, "all of the blob").unwrap();
+            let disk = Arc::new(RealDisk);
+            let file = disk.reopen(&path).unwrap();
+            fs::rename(&path, &blob).unwrap();
+            if begun_anew {
+                fs::write(&path, "of another writer").unwrap();
+            }
+            // It would cut the blob off at 4 bytes and write on.
+            let taken = Sink::take_over(disk, file, path.clone(), Algorithm::Sha256, 4, None);
+            let error = taken.err().unwrap();
+            assert_eq!((error.kind(), error.what()), (ErrorKind::NotFound, What::Upload));
+            assert_eq!(fs::read_to_string(&blob).unwrap(), "all of the blob");
+            assert_eq!(fs::read_to_string(&path).ok(), begun_anew.then(|| "of another writer".to_owned()));
+        }
+    }
 }
