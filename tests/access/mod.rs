@@ -6,6 +6,7 @@ mod forged_tokens;
 mod matrix;
 mod public;
 mod revocation;
+mod routes;
 mod secrets;
 mod token_endpoint;
 mod visibility;

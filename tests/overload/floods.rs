@@ -82,7 +82,11 @@ fn a_flood_of_token_requests_is_answered_and_harms_nobody() {
     dev.get("/v2/").expect(200);
     let before = memory(&server);
     let ask = |number: usize| {
-        let client: Client = if number % 2 == 0 { server.anonymous() } else { dev.clone() };
+        let client: Client = if number.is_multiple_of(2) {
+            server.anonymous()
+        } else {
+            dev.clone()
+        };
         // As many scopes as a request can name, and most of them nonsense.
         let scopes: String = (0..100)
             .map(|n| format!("&scope=repository:acme/app{n}:pull,push,delete,fly"))
