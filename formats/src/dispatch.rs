@@ -257,7 +257,7 @@ fn log<F: FormatHandler>(id: &str, head: &Head<'_>, error: &Error) {
             tracing::error!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
         }
         _ => {
-            tracing::debug!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}")
+            tracing::debug!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request refused: {error}");
         }
     }
 }

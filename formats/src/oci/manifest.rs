@@ -91,7 +91,7 @@ struct Descriptor<'m> {
 }
 
 /// The sentence about what is no manifest, without a copy of all that was sent.
-fn not_json(error: serde_json::Error) -> Error {
+fn not_json(error: &serde_json::Error) -> Error {
     invalid(format!("the manifest is not valid: {:.200}", error.to_string()))
 }
 
@@ -148,8 +148,8 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(invalid("a manifest is a JSON object"));
     }
-    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(not_json)?;
-    let Keys(keys) = serde_json::from_slice(bytes).map_err(not_json)?;
+    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    let Keys(keys) = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
     // Some readers take "Layers" for "layers", and the last of the two wins there.
     if let Some(key) = keys
         .iter()
