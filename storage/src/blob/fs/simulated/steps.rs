@@ -64,7 +64,6 @@ impl World {
             writer: Some(writer),
             shaken: false,
             tried: Vec::new(),
-            continued: false,
         });
         Ok(())
     }
@@ -99,7 +98,7 @@ impl World {
         let store = self.store.clone();
         let upload = &mut self.uploads[at];
         let (older, told) = (upload.writer.take(), upload.acknowledged);
-        upload.continued = true;
+        self.overwritten.extend(upload.tried.iter().cloned());
         match store.resume(upload.id, upload.algorithm, told).await {
             Ok(writer) => {
                 let stands = writer.offset();
@@ -156,7 +155,6 @@ impl World {
             self.uploads.remove(at);
         } else if !wrong {
             self.uploads[at].tried.push(intended.key.clone());
-            self.uploads[at].continued = false;
         }
         match answer.as_ref().map(VerifiedBlob::blob) {
             Ok(_) if wrong => Err("a wrong digest is accepted".into()),

@@ -28,10 +28,8 @@ pub(super) struct Upload {
     pub(super) writer: Option<Box<dyn BlobWriter>>,
     /// Whether the power was cut since it began.
     pub(super) shaken: bool,
-    /// The keys of commits that everything ended in: the bytes may bear both names.
+    /// The keys of commits that everything ended in.
     pub(super) tried: Vec<StorageKey>,
-    /// Whether it has been continued, which such bytes do not survive.
-    pub(super) continued: bool,
 }
 
 /// A store's life.
@@ -47,6 +45,9 @@ pub(super) struct World {
     pub(super) acknowledged: Vec<(Blob, Bytes)>,
     /// Blobs whose commit has failed: they may be there.
     pub(super) doubtful: Vec<(Blob, Bytes)>,
+    /// Keys of commits that everything ended in and whose uploads were continued: had a power cut left
+    /// the bytes with both names, they are others now. No row names them.
+    pub(super) overwritten: Vec<StorageKey>,
 }
 
 /// A disk with an empty store on it.
@@ -78,6 +79,7 @@ pub(super) async fn live(seed: u64, prepared: &SimulatedDisk, left_out: Option<L
         uploads: Vec::new(),
         acknowledged: Vec::new(),
         doubtful: Vec::new(),
+        overwritten: Vec::new(),
         chance,
         disk,
         store,
@@ -173,8 +175,7 @@ impl World {
             let Some(bytes) = bytes else { return };
             let promised = path.parse().ok().and_then(|key: StorageKey| key.digest());
             let kept = promised.is_some_and(|digest| Digest::of(digest.algorithm(), bytes) == digest);
-            let continued = |upload: &Upload| upload.continued && upload.tried.iter().any(|key| key.as_str() == path);
-            if !kept && !self.uploads.iter().any(continued) {
+            if !kept && !self.overwritten.iter().any(|key| key.as_str() == path) {
                 hold = Err(format!("{path} bears the name of other bytes"));
             }
         });
