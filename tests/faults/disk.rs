@@ -161,6 +161,10 @@ fn a_disk_that_fills_up_during_an_upload_says_so_and_the_upload_goes_on_once_the
 fn a_disk_that_is_full_when_a_push_is_committed_says_so_and_the_same_push_succeeds_with_room() {
     let Some(disk) = Disk::of(24) else { return };
     let server = server_on(&disk, "0");
+    if server.database().is_some() {
+        println!("skipped: the bytes are there, and the rows go to PostgreSQL, which has room");
+        return;
+    }
     let admin = server.admin();
     let image = admin.push("acme/app", "1.0", "from before");
     let late = Image::new("in time, but without room");
