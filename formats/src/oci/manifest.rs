@@ -148,8 +148,10 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(invalid("a manifest is a JSON object"));
     }
-    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    let Keys(keys) = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
+    // What is skipped over below is not looked at, and other readers refuse what is no text (RFC 8259, section 8.1).
+    let text = std::str::from_utf8(bytes).map_err(|cause| invalid("a manifest is written in UTF-8").because(cause))?;
+    let raw: Raw<'_> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+    let Keys(keys) = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     // Some readers take "Layers" for "layers", and the last of the two wins there.
     if let Some(key) = keys
         .iter()

@@ -120,6 +120,13 @@ fn malformed_manifests_are_refused() {
     for bad in [&b""[..], b"null", b"{", b"\xff\xfe", b"{\"schemaVersion\":2"] {
         assert_eq!(parse(bad, Some(OCI_IMAGE), &Limits::default()).unwrap_err().what(), What::Manifest);
     }
+    // Not even where it is skipped over, as in what nobody here reads.
+    let strange = image().to_string().replacen('{', "{\"unknown\":\"\u{1}\",", 1);
+    let strange: Vec<u8> = strange.bytes().map(|byte| if byte == 1 { 0xc9 } else { byte }).collect();
+    assert_eq!(
+        parse(&strange, Some(OCI_IMAGE), &Limits::default()).unwrap_err().what(),
+        What::Manifest
+    );
     let mut annotated = image();
     annotated["annotations"] = json!({"a": 1});
     assert_eq!(refusal(&annotated, None), INVALID);

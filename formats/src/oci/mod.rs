@@ -4,6 +4,8 @@
 mod blobs;
 mod discovery;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod manifest;
 mod manifests;
 mod op;

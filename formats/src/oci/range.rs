@@ -33,8 +33,8 @@ pub(super) fn wanted(header: &str, size: u64, most: usize) -> Wanted {
         }
     }
     // Parts that overlap could make a download of many times the content (RFC 9110 §14.2, §17.15).
-    let total = parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.end - part.start));
-    if total > size {
+    let total: u128 = parts.iter().map(|part| u128::from(part.end - part.start)).sum();
+    if total > u128::from(size) {
         return Wanted::Whole;
     }
     match parts.len() {
@@ -93,6 +93,12 @@ mod tests {
         ] {
             assert_eq!(wanted(header, 10, 3), meaning, "{header}");
         }
+    }
+
+    #[test]
+    fn parts_that_overlap_are_too_much_of_any_size() {
+        assert_eq!(wanted("bytes=0-,0-", u64::MAX, 3), Wanted::Whole);
+        assert_eq!(wanted("bytes=0-5,5-9", 10, 3), Wanted::Whole);
     }
 
     #[test]
