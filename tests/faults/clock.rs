@@ -96,6 +96,8 @@ fn a_jump_loses_nothing(by: &str) {
         admin.get(&format!("/v2/acme/app/manifests/{tag}")).expect(200);
     }
     fsck(&server, 0);
+    // In order, so that the library takes back what it shares in memory.
+    server.stop();
 }
 
 #[test]
