@@ -8,6 +8,8 @@
 //! in the order that loses nothing: bytes before names, names before acknowledgements.
 
 pub mod access;
+#[cfg(test)]
+mod ailing_store;
 pub mod blob;
 pub mod catalog;
 pub mod clock;

@@ -26,7 +26,7 @@ pub struct Limits {
     pub tag_parameters: usize,
     /// Ranges in one `Range` header, at most.
     pub ranges_per_request: usize,
-    /// Free space under which writes are refused.
+    /// Free space under which uploads and manifests are refused; deletes are not.
     pub storage_reserve: u64,
     /// Whether a manifest may name content that its repository does not hold (sparse copies). Such a name
     /// grants nothing: reading goes by what is linked.

@@ -3,15 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::blob::{Blob, BlobStore, BlobWriter, ByteStream, Listing};
+use crate::ailing_store::{AilingStore, Ailment};
 use crate::digest::{Algorithm, Digest};
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::test_support::TestStore;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -242,65 +241,11 @@ async fn files_of_others_stay_however_old_they_are() {
     }
 }
 
-/// How an ailing store lists what it holds.
-enum Lists {
-    Not,
-    NotToItsEnd,
-    /// As ever, but not before this has happened.
-    After(Box<dyn Fn() + Send + Sync>),
-}
-
-/// The store of a test but for its listing.
-struct Ailing {
-    disk: Arc<dyn BlobStore>,
-    lists: Lists,
-}
-
-fn ailing(store: &TestStore, lists: Lists) -> Stores {
-    let disk = store.stores.blobs.clone();
-    let ailing = Arc::new(Ailing { disk, lists });
+/// The stores of a test, but for how they list what they hold.
+fn ailing(store: &TestStore, ailment: Ailment) -> Stores {
+    let healthy = store.stores.blobs.clone();
+    let ailing = Arc::new(AilingStore { healthy, ailment });
     Stores::new(ailing, store.stores.catalog.clone(), Limits::default())
-}
-
-#[async_trait::async_trait]
-impl BlobStore for Ailing {
-    async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
-        self.disk.begin(upload, algorithm).await
-    }
-    async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
-        self.disk.resume(upload, algorithm, offset).await
-    }
-    async fn discard(&self, upload: UploadId) -> Result<()> {
-        self.disk.discard(upload).await
-    }
-    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
-        self.disk.read(blob, range).await
-    }
-
-    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
-        self.disk.upload_size(upload).await
-    }
-    async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
-        self.disk.size(key).await
-    }
-    async fn delete(&self, key: &StorageKey) -> Result<()> {
-        self.disk.delete(key).await
-    }
-    async fn list(&self) -> Result<Listing> {
-        let broken = || Error::internal("the disk does not answer");
-        match &self.lists {
-            Lists::Not => Err(broken()),
-            // The first folder reads as empty.
-            Lists::NotToItsEnd => Ok(Box::pin(futures_util::stream::iter([Ok(Vec::new()), Err(broken())]))),
-            Lists::After(happens) => {
-                happens();
-                self.disk.list().await
-            }
-        }
-    }
-    async fn free_space(&self) -> Result<Option<u64>> {
-        self.disk.free_space().await
-    }
 }
 
 #[tokio::test]
@@ -310,7 +255,7 @@ async fn a_listing_that_fails_removes_nothing() {
             let (upload, blob) = (orphan_upload(&store).await, orphan_blob(&store, "old").await);
             age(&store.upload_path(upload), HOUR);
             age(&store.blob_path(&blob), HOUR);
-            let lists = if at_once { Lists::Not } else { Lists::NotToItsEnd };
+            let lists = if at_once { Ailment::ListsNot } else { Ailment::ListsNotToItsEnd };
             let stores = ailing(&store, lists);
             assert_eq!(sweep(&stores, HOUR).await.unwrap_err().kind(), ErrorKind::Internal);
             assert_eq!(store.files().await, (HashSet::from([upload]), HashSet::from([blob])));
@@ -328,7 +273,7 @@ async fn a_catalog_that_fails_removes_nothing() {
             let before = store.files().await;
             // Gone once the expired sessions are done. Not to know of a row is no proof that there is none.
             let gone = store.database.statements(&format!("ALTER TABLE {table} RENAME TO broken"));
-            let stores = ailing(&store, Lists::After(Box::new(gone)));
+            let stores = ailing(&store, Ailment::ListsAfter(Box::new(gone)));
             assert_eq!(sweep(&stores, HOUR).await.unwrap_err().kind(), ErrorKind::Internal);
             assert_eq!(store.files().await, before, "{}", store.database.name);
             // Gone from the start.

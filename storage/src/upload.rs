@@ -314,7 +314,7 @@ impl Writing {
             Err(error) => {
                 // A session that another request has taken over is that one's to close.
                 if let Some(session) = session.filter(|_| error.kind() != ErrorKind::Conflict) {
-                    engine.catalog.delete_upload(session.id, session.repository, by).await?;
+                    engine.catalog.close_upload(session.id, session.epoch).await?;
                 }
                 return Err(error);
             }

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::Stores;
-use crate::blob::{Blob, ByteStream, Listing, StorageKey};
+use crate::ailing_store::{AilingStore, Ailment};
 use crate::catalog::BlobView;
 use crate::sweep::{Swept, sweep};
 use crate::test_support::{TestStore, repository};
@@ -12,7 +12,6 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use std::collections::HashSet;
 use std::fs;
-use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
@@ -427,44 +426,6 @@ async fn a_principal_with_too_many_sessions_is_told_to_finish_some() {
     }
 }
 
-/// A store on a disk with so many bytes left.
-struct Cramped {
-    disk: Arc<dyn BlobStore>,
-    free: Option<u64>,
-}
-
-#[async_trait::async_trait]
-impl BlobStore for Cramped {
-    async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
-        self.disk.begin(upload, algorithm).await
-    }
-    async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
-        self.disk.resume(upload, algorithm, offset).await
-    }
-    async fn discard(&self, upload: UploadId) -> Result<()> {
-        self.disk.discard(upload).await
-    }
-    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream> {
-        self.disk.read(blob, range).await
-    }
-
-    async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
-        self.disk.upload_size(upload).await
-    }
-    async fn size(&self, key: &StorageKey) -> Result<Option<u64>> {
-        self.disk.size(key).await
-    }
-    async fn delete(&self, key: &StorageKey) -> Result<()> {
-        self.disk.delete(key).await
-    }
-    async fn list(&self) -> Result<Listing> {
-        self.disk.list().await
-    }
-    async fn free_space(&self) -> Result<Option<u64>> {
-        Ok(self.free)
-    }
-}
-
 #[tokio::test]
 async fn nothing_is_begun_when_less_than_the_reserve_is_free() {
     let limits = Limits {
@@ -475,7 +436,15 @@ async fn nothing_is_begun_when_less_than_the_reserve_is_free() {
         let disk = store.stores.blobs.clone();
         let cramped = |free| {
             let disk = disk.clone();
-            Stores::new(Arc::new(Cramped { disk, free }), store.stores.catalog.clone(), limits.clone()).uploads
+            Stores::new(
+                Arc::new(AilingStore {
+                    healthy: disk,
+                    ailment: Ailment::Free(free),
+                }),
+                store.stores.catalog.clone(),
+                limits.clone(),
+            )
+            .uploads
         };
         for free in [0, 999] {
             let uploads = cramped(Some(free));

@@ -323,6 +323,8 @@ units! {
     pub note advance_upload(id: UploadId, epoch: i64, offset: u64, expires_at: Millis) -> bool => advance_upload;
     /// Ends a session; whether there was one.
     pub note delete_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>) -> bool => delete_upload;
+    /// Ends a session for the request that holds it; `false` when it is gone or has been taken over.
+    pub note close_upload(id: UploadId, epoch: i64) -> bool => close_upload;
     /// Ends expired sessions and names them.
     pub note take_expired_uploads(now: Millis, limit: usize) -> Vec<UploadId> => take_expired_uploads;
     /// Of these, those that are open.

@@ -1,6 +1,6 @@
 //! Buffers of one piece each that are used again and again. Large allocations that are
 //! made on one thread and freed on another otherwise pile up in the allocator: measured,
-//! eight pushing clients cost 300 MB without this and 40 MB with it.
+//! eight pushing clients cost 317 MB without this and 70 MB with it.
 
 use crate::blob::checksum::PIECE;
 use bytes::Bytes;

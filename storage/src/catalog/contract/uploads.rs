@@ -11,6 +11,7 @@ on_each_database!(
     a_commit_closes_its_session,
     proved_bytes_count_though_another_request_has_claimed_their_session,
     a_session_that_was_closed_cannot_commit,
+    a_session_is_closed_only_by_the_request_that_holds_it,
     of_many_claims_each_gets_an_epoch_of_its_own,
     expired_sessions_are_taken_once_and_touched_ones_stay,
     a_principal_has_so_many_sessions_and_no_more,
@@ -87,6 +88,17 @@ async fn proved_bytes_count_though_another_request_has_claimed_their_session(dat
     assert_eq!(catalog.commit_blob(new).await.unwrap(), Committed::New);
     assert_eq!(find(catalog, &newer).await, None);
     assert!(!catalog.advance_upload(newer.id, newer.epoch, 1, FUTURE).await.unwrap());
+}
+
+async fn a_session_is_closed_only_by_the_request_that_holds_it(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    let old = claim(catalog, &open(catalog, api, FUTURE).await).await;
+    let newer = claim(catalog, &old).await;
+    assert!(!catalog.close_upload(old.id, old.epoch).await.unwrap());
+    assert_eq!(find(catalog, &newer).await, Some(newer.clone()));
+    assert!(catalog.close_upload(newer.id, newer.epoch).await.unwrap());
+    assert_eq!(find(catalog, &newer).await, None);
 }
 
 async fn a_session_that_was_closed_cannot_commit(database: &TestDatabase) {

@@ -118,6 +118,11 @@ pub(crate) fn delete_upload(c: &mut Conn, id: &UploadId, repository: &Repository
     Ok(diesel::delete(session).execute(c)? == 1)
 }
 
+pub(crate) fn close_upload(c: &mut Conn, id: &UploadId, epoch: &i64) -> Outcome<bool> {
+    let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
+    Ok(diesel::delete(session).execute(c)? == 1)
+}
+
 pub(crate) fn take_expired_uploads(c: &mut Conn, now: &Millis, limit: &usize) -> Outcome<Vec<UploadId>> {
     let expired = upload::table
         .filter(upload::expires_at.lt(*now))
