@@ -2,10 +2,11 @@
 //! serve → render. Access is decided here, before a byte of the body is read.
 
 use crate::gate::{Gate, Held, Needs, Rights};
-use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply};
+use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply, ReplyBody};
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use granary_storage::access::{Access, Actions, Principal, Visible};
-use granary_storage::catalog::{ManifestView, Repository};
+use granary_storage::catalog::{AccountId, ManifestView, Repository};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
 use std::sync::Arc;
@@ -144,6 +145,7 @@ impl<F: FormatHandler> Mounted for F {
                 .authorize(&principal, &needs)
                 .await
                 .inspect_err(|_| scope = scope_of(&needs))?;
+            let reader = principal.account;
             let (granted, warnings) = resolve(cx, op, needs.clone(), principal, rights).await?;
             // Widening a token is the one refusal that an operation itself can find (a mount).
             let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
@@ -151,6 +153,7 @@ impl<F: FormatHandler> Mounted for F {
                     scope = scope_of(&needs);
                 }
             })?;
+            let reply = counted(&cx.stores, reader, reply)?;
             Ok::<_, Error>(
                 warnings
                     .into_iter()
@@ -173,6 +176,21 @@ impl<F: FormatHandler> Mounted for F {
             }
         }
     }
+}
+
+/// Lets a reply that streams content be one of the downloads under way until it is out.
+fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Result<Reply> {
+    if let ReplyBody::Stream { len, stream } = reply.body {
+        let download = stores.downloads.begin(reader)?;
+        let stream = stream.inspect(move |_| {
+            let _until_the_end = &download;
+        });
+        reply.body = ReplyBody::Stream {
+            len,
+            stream: Box::pin(stream),
+        };
+    }
+    Ok(reply)
 }
 
 async fn resolve<Op: Operation>(
@@ -253,6 +271,16 @@ fn log<F: FormatHandler>(id: &str, head: &Head<'_>, error: &Error) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     let (format, mount, method, path) = (F::NAME, F::MOUNT, head.method.as_str(), head.path);
     match error.kind() {
+        // A limit that holds is no failure, and a flood must not flood the log; the metrics count it.
+        ErrorKind::Unavailable if error.what() == What::Request => {
+            tracing::debug!(
+                id,
+                format,
+                method,
+                path = format_args!("{mount}{path}"),
+                "request turned away: {error}"
+            );
+        }
         ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::StorageFull | ErrorKind::Unavailable => {
             tracing::error!(id, format, method, path = format_args!("{mount}{path}"), kind = ?error.kind(), what = ?error.what(), cause, "request failed: {error}");
         }

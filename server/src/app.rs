@@ -70,6 +70,8 @@ fn limits(config: &Config) -> Limits {
         manifest_references: set.manifest_references,
         tag_parameters: set.tag_parameters,
         ranges_per_request: set.ranges_per_request,
+        downloads: set.downloads,
+        downloads_per_principal: set.downloads_per_principal,
         storage_reserve: config.storage.reserve,
         allow_missing_references: config.oci.allow_missing,
     }
@@ -104,7 +106,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let everyone_creates = config.auth.project_creation == ProjectCreation::Users;
     let gate = Arc::new(AccessGate::new(catalog.clone(), config.auth.anonymous, everyone_creates));
 
-    raise_file_limit(config.limits.connections);
+    raise_file_limit(config.limits.connections.saturating_add(config.limits.connections_refused));
     let listener = TcpListener::bind(config.server.listen).with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
     let certificate = match &config.tls {
@@ -149,6 +151,8 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         h2_connection_window: config.limits.h2_connection_window,
         certificate: certificate.clone(),
         connections: config.limits.connections,
+        connections_refused: config.limits.connections_refused,
+        h2_streams: config.limits.h2_streams,
     };
     let commands = tokio::spawn(admin::listen(
         &config.storage.path,

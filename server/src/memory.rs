@@ -4,6 +4,19 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The number of mimalloc's option `purge_delay` (`mi_option_e` in its `mimalloc.h`), which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Lets freed pages go back to the system at once instead of after a second. To be called before the first thread starts.
+///
+/// Measured: eight clients that push, pull or both take 41 to 54 MB with this and 53 to 79 MB without, at the same CPU time.
+#[allow(unsafe_code, reason = "the allocator offers it to C only")]
+pub(crate) fn keep_nothing_back() {
+    // SAFETY: the option exists in the version that is linked (a test below knows it by its default), setting it is
+    // writing one number, and no other thread runs yet (mimalloc's documentation, "Runtime Options").
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) }
+}
+
 /// Gives freed memory back to the system now. To be called after something large is gone.
 ///
 /// Measured: after one login the idle server keeps 39 MB without this and 24 MB with it.
@@ -12,4 +25,20 @@ pub(crate) fn give_back() {
     // SAFETY: `mi_collect` may be called at any time from any thread of a program whose allocator it is, as the line
     // above makes it; it takes no pointer and frees nothing that is in use (mimalloc's documentation, "Extended Functions").
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(unsafe_code, reason = "the allocator offers it to C only")]
+    fn the_option_is_the_one_that_is_meant() {
+        // SAFETY: reads one number, and sets it to what it is.
+        let of = |option| unsafe { libmimalloc_sys::mi_option_get(option) };
+        // Milliseconds by default; its neighbours are numbers of other things.
+        assert_eq!(of(PURGE_DELAY), 1000);
+        keep_nothing_back();
+        assert_eq!(of(PURGE_DELAY), 0);
+    }
 }

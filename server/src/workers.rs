@@ -8,8 +8,8 @@ use std::time::Duration;
 /// How often freed memory is given back.
 const GIVE_BACK: Duration = Duration::from_secs(5);
 
-/// Gives freed memory back to the system now and then: what a burst of requests took would otherwise stay with the
-/// allocator until the next one.
+/// Gives memory that was freed on this thread back to the system now and then: what a burst of requests took would
+/// otherwise stay with the allocator until the next one.
 pub(crate) async fn give_memory_back_forever() {
     let mut ticks = tokio::time::interval(GIVE_BACK);
     loop {

@@ -14,6 +14,7 @@ pub mod blob;
 pub mod catalog;
 pub mod clock;
 pub mod digest;
+pub mod downloads;
 mod ending;
 mod error;
 mod failpoint;

@@ -26,6 +26,10 @@ pub struct Limits {
     pub tag_parameters: usize,
     /// Ranges in one `Range` header, at most.
     pub ranges_per_request: usize,
+    /// Answers that stream content at once, at most.
+    pub downloads: usize,
+    /// The same for one account; all that is anonymous is one.
+    pub downloads_per_principal: usize,
     /// Free space under which uploads and manifests are refused; deletes are not.
     pub storage_reserve: u64,
     /// Whether a manifest may name content that its repository does not hold (sparse copies). Such a name
@@ -47,6 +51,8 @@ impl Default for Limits {
             manifest_references: 10_000,
             tag_parameters: 64,
             ranges_per_request: 32,
+            downloads: 2000,
+            downloads_per_principal: 1000,
             storage_reserve: 64 * MIB,
             allow_missing_references: false,
         }

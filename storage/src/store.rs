@@ -2,6 +2,7 @@
 
 use crate::blob::{Blob, BlobStore, ByteStream};
 use crate::catalog::Catalog;
+use crate::downloads::Downloads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::upload::Uploads;
@@ -18,6 +19,8 @@ pub struct Stores {
     pub catalog: Catalog,
     /// The upload engine over both.
     pub uploads: Uploads,
+    /// What is being read.
+    pub downloads: Downloads,
     /// The limits in force.
     pub limits: Arc<Limits>,
 }
@@ -31,6 +34,7 @@ impl Stores {
             blobs,
             catalog,
             uploads,
+            downloads: Downloads::new(&limits),
             limits,
         }
     }

@@ -50,9 +50,10 @@ fn thousands_of_idle_connections_cost_little_and_others_work_on() {
 }
 
 #[test]
-fn more_connections_than_the_limit_wait_and_are_served_when_others_go() {
+fn connections_over_the_limit_are_told_so_and_served_when_others_go() {
     let server = TestServer::with(&[
         ("limits.connections", "40"),
+        ("limits.connections_refused", "20"),
         ("server.workers", "2"),
         ("limits.header_timeout", "10m"),
     ]);
@@ -61,20 +62,44 @@ fn more_connections_than_the_limit_wait_and_are_served_when_others_go() {
     let idle: Vec<Wire> = (0..40).map(|_| Wire::connect(&admin)).collect();
     wait_for("the limit", || (connections(&server) >= 40).then_some(()));
 
-    let mut late: Vec<Wire> = (0..40).map(|_| Wire::connect(&admin)).collect();
-    for wire in &mut late {
-        wire.request("GET /v2/acme/app/tags/list", &["Connection: close"]);
+    for (line, code) in [
+        ("GET /v2/acme/app/tags/list", "UNAVAILABLE"),
+        ("GET /v2/", "UNAVAILABLE"),
+        ("GET /token?service=granary", "UNAVAILABLE"),
+        ("POST /v2/acme/app/blobs/uploads/", "UNAVAILABLE"),
+    ] {
+        let mut wire = Wire::connect(&admin);
+        wire.request(line, &[]);
+        let answer = wire.answer();
+        assert_eq!(
+            (answer.status, answer.header("retry-after"), answer.header("connection")),
+            (503, "1", "close")
+        );
+        assert_eq!(answer.json()["errors"][0]["code"], code, "{line}");
+        assert_eq!(wire.rest(), "");
     }
-    // Nothing tells that they wait but that no answer comes while they do.
-    assert!(!late[0].has_news(Duration::from_millis(500)), "it was let in over the limit");
-    let open = connections(&server);
-    assert!(open <= 40, "{open} connections with a limit of 40");
+    // Whoever watches over the server is told how it is.
+    let mut probe = Wire::connect(&admin);
+    probe.request("GET /livez", &[]);
+    assert_eq!(probe.answer().status, 200);
 
-    drop(idle);
-    for wire in &mut late {
-        wire.oci_answer().expect(200);
-    }
-    drop(late);
+    // There is a limit to those who are told, too.
+    let silent: Vec<Wire> = (0..40).map(|_| Wire::connect(&admin)).collect();
+    wait_for("the rest", || (connections(&server) >= 60).then_some(()));
+    let mut late = Wire::connect(&admin);
+    late.request("GET /v2/acme/app/tags/list", &["Connection: close"]);
+    assert!(!late.has_news(Duration::from_millis(500)), "it was let in over both limits");
+    let open = connections(&server);
+    assert!(open <= 60, "{open} connections with limits of 40 and 20");
+
+    drop((idle, silent));
+    wait_for("a place", || {
+        let mut wire = Wire::connect(&admin);
+        wire.request("GET /v2/acme/app/tags/list", &["Connection: close"]);
+        (wire.answer().status == 200).then_some(())
+    });
+    // It was accepted as soon as there was room for it to be told something; what depends on who left first.
+    assert!([200, 503].contains(&late.answer().status));
     admin.push("acme/app", "2.0", "afterwards");
 }
 

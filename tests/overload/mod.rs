@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod floods;
+mod http2;
 mod slow;
 mod tls;
 

@@ -7,13 +7,18 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A server that speaks TLS, and where its certificate lies.
-struct Secure {
-    server: TestServer,
-    folder: TempDir,
+pub(super) struct Secure {
+    pub(super) server: TestServer,
+    pub(super) folder: TempDir,
 }
 
 impl Secure {
     fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// With more settings. None, said on the test's output, where a program is missing.
+    pub(super) fn with(settings: &[(&str, &str)]) -> Option<Self> {
         for (program, flag) in [("openssl", "version"), ("curl", "--version")] {
             if Command::new(program).arg(flag).output().is_err() {
                 println!("skipped: no {program}");
@@ -23,16 +28,18 @@ impl Secure {
         let folder = tempfile::tempdir().unwrap();
         make_certificate(folder.path());
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let server = TestServer::with(&[("tls.cert", cert.to_str().unwrap()), ("tls.key", key.to_str().unwrap())]);
+        let mut all = vec![("tls.cert", cert.to_str().unwrap()), ("tls.key", key.to_str().unwrap())];
+        all.extend(settings);
+        let server = TestServer::with(&all);
         Some(Self { server, folder })
     }
 
-    fn cert(&self) -> PathBuf {
+    pub(super) fn cert(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
 
     /// Calls by curl, which trusts only this certificate; gives status and version, and the body.
-    fn curl(&self, trusted: &Path, path: &str, arguments: &[&str]) -> Result<(String, Vec<u8>), String> {
+    pub(super) fn curl(&self, trusted: &Path, path: &str, arguments: &[&str]) -> Result<(String, Vec<u8>), String> {
         let body = self.folder.path().join("body");
         let url = format!("https://{}{path}", self.server.address());
         let done = Command::new("curl")

@@ -7,7 +7,7 @@ use super::manifest::OCI_INDEX;
 use super::op::{Act, Op};
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
-use granary_storage::catalog::{Referrer, RepositoryId};
+use granary_storage::catalog::{Referrer, Referrers, RepositoryId};
 use granary_storage::name::Reference;
 use granary_storage::{Digest, Result, Stores};
 use http::header::CONTENT_TYPE;
@@ -34,7 +34,7 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(not_asked());
     };
     let after: Option<Digest> = page.after.as_ref().map(|text| text.parse()).transpose()?;
-    let mut found: Arc<[Referrer]> = Arc::default();
+    let mut found: Arc<Referrers> = Arc::default();
     // No artifact has a type with a NUL in it, and a database would not take the question.
     let possible = page.limit > 0 && artifact_type.as_ref().is_none_or(|text| !text.contains('\0'));
     if let Some(repository) = granted.repository().filter(|_| possible) {
@@ -45,23 +45,31 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         let mut more = fallback(stores, repository.id, subject).await?;
         more.retain(|held| {
             let wanted = artifact_type.is_none() || held.artifact_type == *artifact_type;
-            let known = found.iter().any(|other| other.digest == held.digest);
+            let known = found.list.iter().any(|other| other.digest == held.digest);
             wanted && !known && after.is_none_or(|after| text_order(&held.digest) > text_order(&after))
         });
         if !more.is_empty() {
-            more.extend(found.iter().cloned());
+            more.extend(found.list.iter().cloned());
             more.sort_by_cached_key(|referrer| text_order(&referrer.digest));
-            found = more.into();
+            found = Arc::new(Referrers {
+                list: more,
+                ..Referrers::default()
+            });
         }
     }
-    let shown = &found[..found.len().min(page.limit)];
-    let next = shown
-        .last()
-        .filter(|_| found.len() > page.limit)
-        .map(|referrer| referrer.digest.to_string());
+    let (shown, is_last) = match found.list.get(..page.limit) {
+        Some(shown) => (shown, found.list.len() == page.limit),
+        None => (&*found.list, true),
+    };
+    let next = shown.last().filter(|_| !is_last).map(|referrer| referrer.digest.to_string());
+    let body = if is_last {
+        found.rendered.get_or_init(|| index(shown).into()).clone()
+    } else {
+        index(shown).into()
+    };
     let reply = Reply::new(StatusCode::OK)
         .header(CONTENT_TYPE, OCI_INDEX)
-        .with(ReplyBody::Bytes(index(shown).into()));
+        .with(ReplyBody::Bytes(body));
     let (reply, filter) = match artifact_type {
         Some(wanted) => (
             reply.header(FILTERS_APPLIED, "artifactType"),

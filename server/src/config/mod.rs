@@ -116,7 +116,11 @@ pub(crate) struct Limits {
     pub(crate) manifest_references: usize,
     pub(crate) tag_parameters: usize,
     pub(crate) ranges_per_request: usize,
+    pub(crate) downloads: usize,
+    pub(crate) downloads_per_principal: usize,
     pub(crate) connections: usize,
+    pub(crate) connections_refused: usize,
+    pub(crate) h2_streams: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -217,7 +221,11 @@ impl Config {
                 manifest_references: values.count("limits.manifest_references", 1, MANY),
                 tag_parameters: values.count("limits.tag_parameters", 10, 10_000),
                 ranges_per_request: values.count("limits.ranges_per_request", 1, 10_000),
+                downloads: values.count("limits.downloads", 1, MANY),
+                downloads_per_principal: values.count("limits.downloads_per_principal", 1, MANY),
                 connections: values.count("limits.connections", 1, MANY),
+                connections_refused: values.count("limits.connections_refused", 0, MANY),
+                h2_streams: values.count("limits.h2_streams", 1, MANY),
             },
             log: Log {
                 level: values.read("log.level", "info".to_owned(), |text| match crate::logs::filter(text) {

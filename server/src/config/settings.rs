@@ -136,6 +136,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "16MiB",
         "Bytes of all request bodies of one HTTP/2 connection under way, at most.",
     ),
+    setting(
+        "limits.h2_streams",
+        "1000",
+        "Requests that run at once on one HTTP/2 connection, at most; more are answered with 503.",
+    ),
     setting("limits.page_default", "100", "Entries of a page when the client names no number."),
     setting("limits.page_max", "1000", "Entries of a page, at most."),
     setting("limits.manifest_references", "10000", "Descriptors in one manifest, at most."),
@@ -149,7 +154,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "32",
         "Ranges of one request, at most; more are answered with the whole.",
     ),
-    setting("limits.connections", "10000", "Connections open at once, at most."),
+    setting(
+        "limits.downloads",
+        "2000",
+        "Answers that stream a blob at once, at most; each holds about half a MiB. More are answered with 503.",
+    ),
+    setting(
+        "limits.downloads_per_principal",
+        "1000",
+        "The same for one account, or for everybody who has none; more are answered with 429.",
+    ),
+    setting(
+        "limits.connections",
+        "10000",
+        "Connections served at once, at most; requests on others are answered with 503.",
+    ),
+    setting(
+        "limits.connections_refused",
+        "256",
+        "Connections over limits.connections that are open to be told so; any more wait to be accepted.",
+    ),
     setting(
         "log.level",
         "info",

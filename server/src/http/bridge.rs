@@ -1,6 +1,7 @@
 //! Between the web framework and the formats: a request becomes a `Head` and a `Body`,
 //! a `Reply` becomes a response. The only file that knows both sides.
 
+use super::connections;
 use super::origin::origin;
 use super::state::State;
 use actix_web::body::{BodySize, BoxBody, MessageBody, SizedStream};
@@ -33,7 +34,10 @@ pub(super) async fn to_format(
         headers.get("authorization")
     };
     let caller = Caller {
-        principal: state.authenticator.principal(authorization).await,
+        principal: match connections::admit(request) {
+            Ok(()) => state.authenticator.principal(authorization).await,
+            Err(error) => Err(error),
+        },
         origin: origin(request, &state.origins),
         request: id.to_owned(),
     };

@@ -1,6 +1,7 @@
 //! HTTP: the route table, on one screen, and the server that runs it.
 
 mod bridge;
+mod connections;
 mod health;
 mod origin;
 mod state;
@@ -12,6 +13,8 @@ pub(crate) use bridge::Patience;
 pub(crate) use origin::Origins;
 pub(crate) use state::State;
 pub(crate) use tls::Certificate;
+
+use connections::Connections;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -37,8 +40,12 @@ pub(crate) struct Options {
     pub(crate) drain_timeout: Duration,
     /// How long a client may take none of the bytes that are there for it.
     pub(crate) reader_idle: Duration,
-    /// Connections open at once, of all workers.
+    /// Connections served at once, of all workers.
     pub(crate) connections: usize,
+    /// Connections over these that are open to be refused; any more wait to be accepted.
+    pub(crate) connections_refused: usize,
+    /// Requests that run at once on one HTTP/2 connection.
+    pub(crate) h2_streams: usize,
     /// Bytes of one HTTP/2 request body that may be under way; an upload waits a round trip for each.
     pub(crate) h2_stream_window: u32,
     /// The same for all requests of one HTTP/2 connection.
@@ -56,10 +63,14 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     // Inherited by every connection: the kernel ends one whose peer takes nothing for so long, which no body of ours could notice.
     let reader_idle = u32::try_from(options.reader_idle.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(&listener, reader_idle)?;
+    let connections = Connections::new(options.connections, options.h2_streams, options.reader_idle);
     let server = HttpServer::new(move || {
+        // Called on each worker's thread, whose part of the heap only itself can give back.
+        actix_web::rt::spawn(crate::workers::give_memory_back_forever());
         App::new()
             .app_data(state.clone())
             .wrap_fn(unread::close_on_unread)
+            .wrap_fn(connections::watch)
             // A resource answers 405 to a method that none of its routes knows.
             .service(readable("/token", token::get).route(web::post().to(token::post)))
             .service(readable("/livez", health::livez))
@@ -69,7 +80,8 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     })
     .workers(workers)
     .worker_max_blocking_threads(BLOCKING_THREADS)
-    .max_connections(options.connections.div_ceil(workers))
+    .on_connect(move |io, data| connections.opened(io, data))
+    .max_connections(options.connections.saturating_add(options.connections_refused).div_ceil(workers))
     .client_request_timeout(options.header_timeout)
     .shutdown_timeout(options.drain_timeout.as_secs())
     .h2_initial_window_size(options.h2_stream_window)

@@ -1,6 +1,7 @@
 //! `GET` and `POST /token` on the wire: parameters or a form in, JSON out.
 
 use super::bridge::Timed;
+use super::connections;
 use super::origin::origin;
 use super::state::State;
 use crate::auth::{Credentials, TokenReply, TokenRequest};
@@ -19,6 +20,7 @@ pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpRe
     let query = request.uri().query().unwrap_or("");
     let fields = Fields::parse(query);
     let answer = async {
+        connections::admit(&request)?;
         let token_request = TokenRequest {
             scopes: fields.all("scope"),
             service: fields.first("service"),
@@ -36,6 +38,7 @@ pub(super) async fn get(state: web::Data<State>, request: HttpRequest) -> HttpRe
 /// `POST /token` with a form (OAuth2): `grant_type=password|refresh_token`.
 pub(super) async fn post(state: web::Data<State>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let answer = async {
+        connections::admit(&request)?;
         let form = read_form(Timed::new(payload, state.patience)).await?;
         let fields = Fields::parse(&form);
         let credentials = match fields.first("grant_type").as_str() {

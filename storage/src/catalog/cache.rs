@@ -9,7 +9,7 @@
 //! Hence the [`Ticket`]: taken before the database is asked, and worthless once
 //! anything of its kind has been forgotten.
 
-use super::model::{AccountFacts, AccountId, BlobView, ManifestView, NewManifest, Project, Referrer, Repository, RepositoryId};
+use super::model::{AccountFacts, AccountId, BlobView, ManifestView, NewManifest, Project, Referrers, Repository, RepositoryId};
 use crate::digest::Digest;
 use crate::name::{ProjectName, RepositoryName, Tag};
 use quick_cache::Weighter;
@@ -24,7 +24,7 @@ const MANY: usize = 16_384;
 /// Bytes of manifests kept, at most.
 const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of referrers' descriptors kept, at most.
-const REFERRER_BYTES: u64 = 2 * 1024 * 1024;
+const REFERRER_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of links and their blobs' checksums kept, at most.
 const BLOB_BYTES: u64 = 8 * 1024 * 1024;
 /// An artifact type longer than a media type can be (RFC 6838 §4.2) is asked of the database each time.
@@ -42,7 +42,7 @@ pub(super) struct Cache {
     pub(super) manifests: Kept<(RepositoryId, Digest), ManifestView, ManifestBytes>,
     pub(super) blobs: Kept<(RepositoryId, Digest), BlobView, BlobBytes>,
     /// Pages of referrers. Any of them is forgotten with all others: what refers is rarely pushed.
-    pub(super) referrers: Kept<ReferrersPage, Arc<[Referrer]>, DescriptorBytes>,
+    pub(super) referrers: Kept<ReferrersPage, Arc<Referrers>, DescriptorBytes>,
 }
 
 /// Repository, subject, artifact type, after which referrer, and how many.
@@ -131,13 +131,14 @@ impl Weighter<(RepositoryId, Digest), BlobView> for BlobBytes {
     }
 }
 
-/// A page weighs its descriptors.
+/// A page weighs its descriptors, and as much again for what is made of them.
 #[derive(Clone)]
 pub(super) struct DescriptorBytes;
 
-impl Weighter<ReferrersPage, Arc<[Referrer]>> for DescriptorBytes {
-    fn weight(&self, _: &ReferrersPage, page: &Arc<[Referrer]>) -> u64 {
-        page.iter().map(|referrer| referrer.descriptor.len() as u64 + 256).sum::<u64>() + 512
+impl Weighter<ReferrersPage, Arc<Referrers>> for DescriptorBytes {
+    fn weight(&self, _: &ReferrersPage, page: &Arc<Referrers>) -> u64 {
+        let descriptors = page.list.iter().map(|referrer| 2 * referrer.descriptor.len() as u64 + 256);
+        descriptors.sum::<u64>() + 512
     }
 }
 

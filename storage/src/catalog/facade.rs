@@ -138,21 +138,29 @@ impl Catalog {
         artifact_type: Option<String>,
         after: Option<Digest>,
         limit: usize,
-    ) -> Result<Arc<[Referrer]>> {
-        let read = || self.read_referrers(repository, subject, artifact_type.clone(), after, limit);
+    ) -> Result<Arc<Referrers>> {
+        let read = async || {
+            let list = self
+                .read_referrers(repository, subject, artifact_type.clone(), after, limit)
+                .await?;
+            Ok(Arc::new(Referrers {
+                list,
+                ..Referrers::default()
+            }))
+        };
         let Some(cache) = self.cache() else {
-            return Ok(read().await?.into());
+            return read().await;
         };
         // Whoever asks for ever other types must not fill the memory with their names.
         if artifact_type.as_ref().is_some_and(|text| text.len() > ARTIFACT_TYPE_MAX) {
-            return Ok(read().await?.into());
+            return read().await;
         }
         let page = (repository, subject, artifact_type.clone(), after, limit);
         if let Some(known) = cache.referrers.get(&page) {
             return Ok(known);
         }
         let ticket = cache.referrers.ticket();
-        let found: Arc<[Referrer]> = read().await?.into();
+        let found: Arc<Referrers> = read().await?;
         cache.referrers.keep(page, found.clone(), ticket);
         Ok(found)
     }

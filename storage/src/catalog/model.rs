@@ -8,7 +8,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::name::{ProjectName, RepositoryName, Tag};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The number of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -335,6 +335,15 @@ pub struct Referrer {
     pub artifact_type: Option<String>,
     /// Its descriptor.
     pub descriptor: String,
+}
+
+/// A page of referrers, by digest.
+#[derive(Debug, Default)]
+pub struct Referrers {
+    /// The page.
+    pub list: Vec<Referrer>,
+    /// What a format answers with it, made once and kept as long as the page is.
+    pub rendered: OnceLock<Bytes>,
 }
 
 /// A blob as the check of the whole store sees it.

@@ -5,14 +5,23 @@
 use crate::blob::checksum::PIECE;
 use bytes::Bytes;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Free buffers kept, at most; 6 MiB.
 const KEPT: usize = 24;
 
-/// The free buffers of a store.
+/// Buffers in use over which nothing is read ahead of its reader; 16 MiB.
+const PLENTY: usize = 64;
+
+/// The buffers of a store.
 #[derive(Clone, Default)]
-pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct Buffers(Arc<Mutex<Stock>>);
+
+#[derive(Default)]
+struct Stock {
+    free: Vec<Vec<u8>>,
+    in_use: usize,
+}
 
 /// Room for one piece; goes back to its pool when dropped.
 pub(super) struct Buffer {
@@ -23,11 +32,24 @@ pub(super) struct Buffer {
 impl Buffers {
     /// An empty buffer with room for a piece.
     pub(super) fn take(&self) -> Buffer {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut stock = self.lock();
+        stock.in_use += 1;
+        let free = stock.free.pop();
+        drop(stock);
         Buffer {
             bytes: free.unwrap_or_else(|| Vec::with_capacity(PIECE)),
             home: self.clone(),
         }
+    }
+
+    /// Whether few enough are in use that one may be taken before it is needed.
+    pub(super) fn are_plenty(&self) -> bool {
+        self.lock().in_use < PLENTY
+    }
+
+    /// The stock is whole whenever the lock is free, so a holder that panicked does no harm.
+    fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,9 +89,10 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        let mut free = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < KEPT {
-            free.push(bytes);
+        let mut stock = self.home.lock();
+        stock.in_use -= 1;
+        if stock.free.len() < KEPT {
+            stock.free.push(bytes);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Bytes of a blob, piece by piece, each compared with its checksum before it goes out,
-//! with the next piece being read while the last one is on its way.
+//! Bytes of a blob, piece by piece, each compared with its checksum before any of it goes out,
+//! with the next piece being read while the last one is on its way, unless readers are many.
 
 use super::blocking;
 use super::buffer::Buffers;
@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 
 /// Bytes of a piece.
 const PIECE: u64 = checksum::PIECE as u64;
+/// Bytes that go out at a time: a connection whose reader takes nothing holds a copy of no more than twice that.
+const SLICE: usize = 64 * 1024;
 /// Up to this many bytes a buffer of its own size is used rather than one for a whole piece.
 const SMALL: u64 = 32 * 1024;
 
@@ -50,17 +52,32 @@ pub(super) async fn stream(disk: Arc<dyn Disk>, path: PathBuf, blob: Blob, range
         Ok((bytes, reading))
     })
     .await?;
-    let state = (Some(bytes), reading.ahead());
-    Ok(Box::pin(stream::unfold(state, |(ready, ahead)| async {
-        if let Some(bytes) = ready {
-            return Some((Ok(bytes), (None, ahead)));
+    let state = (bytes, reading.and_then());
+    Ok(Box::pin(stream::unfold(state, |(mut ready, mut next)| async {
+        if ready.is_empty() {
+            let read = match next {
+                Next::Nothing => return None,
+                Next::Piece(reading) => blocking(|| reading.read_on()).await,
+                Next::Ahead(reading) => reading.await.unwrap_or_else(|error| Err(crate::Error::internal(error))),
+            };
+            (ready, next) = match read {
+                Ok((bytes, reading)) => (bytes, reading.and_then()),
+                Err(error) => return Some((Err(error), (Bytes::new(), Next::Nothing))),
+            };
         }
-        match ahead?.await {
-            Ok(Ok((bytes, reading))) => Some((Ok(bytes), (None, reading.ahead()))),
-            Ok(Err(error)) => Some((Err(error), (None, None))),
-            Err(error) => Some((Err(crate::Error::internal(error)), (None, None))),
-        }
+        let slice = ready.split_to(ready.len().min(SLICE));
+        Some((Ok(slice), (ready, next)))
     })))
+}
+
+/// Where the bytes after a piece come from.
+enum Next {
+    /// There are none.
+    Nothing,
+    /// They are read when they are wanted.
+    Piece(Reading),
+    /// They are being read.
+    Ahead(JoinHandle<Result<(Bytes, Reading)>>),
 }
 
 fn open(disk: &dyn Disk, path: &Path, blob: &Blob) -> Result<Box<dyn DiskFile>> {
@@ -96,11 +113,19 @@ impl Reading {
         Ok(bytes.slice(within(self.wanted.start)..within(self.wanted.end)))
     }
 
-    /// Sets the next piece going, unless everything has been read.
-    fn ahead(mut self) -> Option<JoinHandle<Result<(Bytes, Self)>>> {
+    /// The next piece, and what comes after it.
+    fn read_on(mut self) -> Result<(Bytes, Self)> {
+        Ok((self.piece()?, self))
+    }
+
+    /// Sets the next piece going, if there is one and memory to spare for it.
+    fn and_then(self) -> Next {
         if self.next * PIECE >= self.wanted.end {
-            return None;
+            Next::Nothing
+        } else if self.buffers.are_plenty() {
+            Next::Ahead(tokio::task::spawn_blocking(|| self.read_on()))
+        } else {
+            Next::Piece(self)
         }
-        Some(tokio::task::spawn_blocking(move || Ok((self.piece()?, self))))
     }
 }

@@ -13,7 +13,7 @@ const SBOM: &str = "application/vnd.example.sbom";
 
 async fn list(catalog: &Catalog, repository: RepositoryId, subject: Digest, artifact_type: Option<&str>) -> Vec<Referrer> {
     let all = catalog.referrers(repository, subject, artifact_type.map(str::to_owned), None, 100);
-    all.await.unwrap().to_vec()
+    all.await.unwrap().list.clone()
 }
 
 async fn referrers_are_listed_by_digest_in_pages(database: &TestDatabase) {
@@ -31,10 +31,10 @@ async fn referrers_are_listed_by_digest_in_pages(database: &TestDatabase) {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = catalog.referrers(api, subject, None, after, 3).await.unwrap();
-        let Some(last) = page.last() else { break };
-        assert!(page.len() <= 3);
+        let Some(last) = page.list.last() else { break };
+        assert!(page.list.len() <= 3);
         after = Some(last.digest);
-        seen.extend(page.iter().cloned());
+        seen.extend(page.list.iter().cloned());
     }
     let digests: Vec<Digest> = seen.iter().map(|referrer| referrer.digest).collect();
     assert_eq!(digests, expected);
@@ -61,7 +61,7 @@ async fn referrers_are_filtered_by_their_type(database: &TestDatabase) {
     assert_eq!(sboms.iter().map(|found| found.digest).collect::<Vec<_>>(), [sbom]);
     assert_eq!(list(catalog, api, subject, Some("application/vnd.example")).await, []);
     let behind = catalog.referrers(api, subject, Some(SBOM.into()), Some(sbom), 100).await.unwrap();
-    assert_eq!(*behind, [], "filter and page together");
+    assert_eq!(behind.list, [], "filter and page together");
 }
 
 async fn a_referrer_is_listed_where_it_lives_and_while_it_lives(database: &TestDatabase) {
