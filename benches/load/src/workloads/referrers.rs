@@ -9,7 +9,7 @@ use crate::registry::Way;
 use anyhow::{Context as _, Result, ensure};
 use hyper::header;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// The list of all referrers of one subject.
@@ -28,6 +28,9 @@ pub(super) fn list(load: &Load) -> Result<Outcome> {
         let referrer = subject.referrer(number);
         worker.put_manifest(&subject.repository, &referrer.digest, &referrer).await
     })?;
+    // What was found to be right once is compared byte by byte from then on: taking 12 KB of JSON apart each time, this
+    // program would be the slower of the two, and the server's cost that of falling asleep and being woken.
+    let right = Arc::new(OnceLock::new());
     Timed::new(options)
         .with(json!({"referrers": count}))
         .run(load, async move |worker: &mut Worker, _| {
@@ -37,10 +40,13 @@ pub(super) fn list(load: &Load) -> Result<Outcome> {
                 .fetch(Call::get(&path).headers(&[(header::ACCEPT, INDEX)]))
                 .await?;
             reply.require(&[200], "referrers")?;
-            let index: Value = serde_json::from_slice(&reply.body).context("referrers")?;
-            let found = index["manifests"].as_array().map_or(0, Vec::len) as u64;
-            let more_to_come = reply.headers.contains_key(header::LINK);
-            ensure!(found == count || more_to_come, "referrers: {found} instead of {count}");
+            if right.get() != Some(&reply.body) {
+                let index: Value = serde_json::from_slice(&reply.body).context("referrers")?;
+                let found = index["manifests"].as_array().map_or(0, Vec::len) as u64;
+                let more_to_come = reply.headers.contains_key(header::LINK);
+                ensure!(found == count || more_to_come, "referrers: {found} instead of {count}");
+                let _ = right.set(reply.body.clone());
+            }
             worker.record.received += reply.body.len() as u64;
             worker.record.latency("op", start.elapsed());
             Ok(())
