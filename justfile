@@ -35,6 +35,10 @@ test:
 test-postgres *COMMAND='cargo test --workspace':
     .ci/with-postgres {{ COMMAND }}
 
+# The fuzz targets, each for a moment: GRANARY_FUZZ_SECONDS of them.
+fuzz:
+    bash .ci/steps/49-fuzz.sh
+
 # The release binary, which conformance and clients test.
 release:
     bash .ci/steps/50-release.sh
