@@ -4,6 +4,7 @@
 mod day;
 mod failpoints;
 mod kills;
+mod resending;
 mod sweeping;
 mod upload;
 

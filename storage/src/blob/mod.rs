@@ -38,6 +38,12 @@ impl UploadId {
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4())
     }
+
+    /// The one after this, for a second key where this one's is taken. As random as this one, so that nobody else has it;
+    /// and always the same, so that a test which is run again does the same again.
+    fn next(self) -> Self {
+        Self(uuid::Uuid::from_u128(self.0.as_u128().wrapping_add(1 << 96)))
+    }
 }
 
 impl fmt::Display for UploadId {
@@ -60,7 +66,7 @@ impl FromStr for UploadId {
     }
 }
 
-/// Where a store keeps one blob. Opaque to the catalog; a re-upload gets a new one.
+/// Where a store keeps one blob. Opaque to the catalog; a re-upload gets a new one, also one of the same session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StorageKey(Arc<str>);
 

@@ -312,8 +312,10 @@ async fn a_commit_never_writes_over_a_blob_that_is_there() {
         .join(StorageKey::new(&Digest::sha256(&bytes), &id).as_str());
     fs::write(&there, "somebody's").unwrap();
     writer.write(bytes.clone()).await.unwrap();
-    assert_eq!(refusal(writer.commit(&Digest::sha256(&bytes)).await).0, ErrorKind::Internal);
+    let made = writer.commit(&Digest::sha256(&bytes)).await.unwrap();
     assert_eq!(fs::read_to_string(&there).unwrap(), "somebody's");
+    assert_eq!(fs::read(root(&folder).join("blobs").join(made.key().as_str())).unwrap(), bytes);
+    assert_eq!(made.key().as_str().parse::<StorageKey>().unwrap(), *made.key());
     assert_eq!(files(&store).await.uploads, HashSet::new());
 }
 

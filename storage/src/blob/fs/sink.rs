@@ -217,9 +217,7 @@ impl Sink {
             return Err(taken_over());
         }
         // (4) Give the file a key of its own.
-        let key = StorageKey::new(expected, &upload);
-        let path = blobs.join(key.as_str());
-        disk.rename(&from, &path)?;
+        let (key, path) = name(&*disk, &from, expected, upload, blobs)?;
         // There is nothing of ours at the old path any more.
         self.file = None;
         let folder_synced = failpoint::hit("blob.renamed")
@@ -292,6 +290,23 @@ fn is_at(disk: &dyn Disk, file: &dyn DiskFile, path: &Path) -> io::Result<bool> 
         (own, Ok(found)) => Ok(own.identity == found.identity),
         (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         (_, Err(error)) => Err(error),
+    }
+}
+
+/// Gives an upload's file a key that no other file has.
+///
+/// The upload's own may be taken: by a process that died between this and its row, or by one that is about to write
+/// that row. So what lies there is never replaced; the sweep removes it, should no row come to name it.
+fn name(disk: &dyn Disk, from: &Path, digest: &Digest, upload: UploadId, blobs: &Path) -> io::Result<(StorageKey, PathBuf)> {
+    let mut id = upload;
+    loop {
+        let key = StorageKey::new(digest, &id);
+        let path = blobs.join(key.as_str());
+        match disk.rename(from, &path) {
+            Ok(()) => return Ok((key, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id = id.next(),
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -138,14 +138,20 @@ impl World {
             (begun, false) => begun,
         };
         let expected = Digest::of(algorithm, if wrong { b"other bytes" } else { &content });
-        let intended = Blob {
+        let mut intended = Blob {
             digest: expected,
             size: content.len() as u64,
             key: StorageKey::new(&expected, &id),
             checksums: Checksums::of(&content),
         };
-        let (upload_path, blob_path) = (format!("{ROOT}/uploads/{id}"), format!("{ROOT}/blobs/{}", intended.key));
-        let had_both_names = self.disk.has(&blob_path);
+        let path_of = |key: &StorageKey| format!("{ROOT}/blobs/{key}");
+        // What an end in the middle of a commit has left stays as it is; this commit takes the next key.
+        let mut key_of = id;
+        while self.disk.has(&path_of(&intended.key)) {
+            key_of = key_of.next();
+            intended.key = StorageKey::new(&expected, &key_of);
+        }
+        let (upload_path, blob_path) = (format!("{ROOT}/uploads/{id}"), path_of(&intended.key));
         let from = usize::try_from(writer.offset()).unwrap_or(0);
         // Should it fail, the commit says so too.
         let _ = writer.write(content.slice(from..)).await;
@@ -166,10 +172,10 @@ impl World {
                 if !wrong {
                     self.doubtful.push((intended, content));
                 }
-                // A power cut may have left other bytes; an end in the middle of a commit, the name that the blob is to have.
-                let explained = error.kind() == ErrorKind::DigestMismatch && (wrong || shaken) || had_both_names;
+                // A power cut may have left other bytes.
+                let explained = error.kind() == ErrorKind::DigestMismatch && (wrong || shaken);
                 if explained { sane(error) } else { self.may_fail("a commit", error) }?;
-                let left = self.disk.has(&upload_path) || (self.disk.has(&blob_path) && !had_both_names);
+                let left = self.disk.has(&upload_path) || self.disk.has(&blob_path);
                 holds(!left || self.faulty || self.disk.stopped(), || {
                     "a failed commit leaves a file".into()
                 })
