@@ -129,6 +129,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
             catalog: catalog.clone(),
             service: config.auth.service.clone(),
             refresh_lifetime: config.auth.refresh_token_lifetime,
+            refresh_tokens: config.auth.refresh_tokens_per_account,
         },
         origins: origins(&config, address),
         patience: Patience {

@@ -185,6 +185,26 @@ fn a_refresh_token_stands_for_the_password_and_comes_back_with_each_answer() {
 }
 
 #[test]
+fn who_has_all_the_refresh_tokens_that_an_account_may_have_logs_in_again_at_the_price_of_the_oldest() {
+    let server = TestServer::with(&[("auth.refresh_tokens_per_account", "3")]);
+    let (admin, dev) = (server.admin(), server.account("dev"));
+    let log_in = |who: &Client| {
+        let body = who.ask_token("service=granary&offline_token=true").expect(200).json();
+        // They are told apart by the time at which they end.
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        body["refresh_token"].as_str().unwrap().to_owned()
+    };
+    let of_another = log_in(&admin);
+    let mut refresh: Vec<String> = (0..4).map(|_| log_in(&dev)).collect();
+
+    let go_on = |token: &str| post(&server.anonymous(), &format!("grant_type=refresh_token&refresh_token={token}"));
+    go_on(&refresh.remove(0)).refused(401, "UNAUTHORIZED");
+    for token in refresh.iter().chain([&of_another]) {
+        go_on(token).expect(200);
+    }
+}
+
+#[test]
 fn what_does_not_hold_is_401_on_both_roads_and_never_403() {
     // containerd falls back from POST to GET on 400, 401 and 404 only.
     let (server, dev) = with_developer();

@@ -65,6 +65,8 @@ pub(crate) struct TokenEndpoint {
     pub(crate) service: String,
     /// How long a refresh token lives.
     pub(crate) refresh_lifetime: Duration,
+    /// Refresh tokens of one account, at most; the oldest makes room for the next.
+    pub(crate) refresh_tokens: u64,
 }
 
 impl TokenEndpoint {
@@ -135,7 +137,7 @@ impl TokenEndpoint {
             generation: facts.generation,
             expires_at,
         };
-        self.catalog.add_refresh_token(row).await?;
+        self.catalog.add_refresh_token(row, self.refresh_tokens).await?;
         Ok(token)
     }
 }

@@ -79,6 +79,7 @@ pub(crate) struct Auth {
     pub(crate) service: String,
     pub(crate) token_lifetime: Duration,
     pub(crate) refresh_token_lifetime: Duration,
+    pub(crate) refresh_tokens_per_account: u64,
     pub(crate) anonymous: bool,
     pub(crate) project_creation: ProjectCreation,
     pub(crate) basic_cache: Duration,
@@ -192,6 +193,7 @@ impl Config {
                 }),
                 token_lifetime: values.duration("auth.token_lifetime", "60s", "1h"),
                 refresh_token_lifetime: values.duration("auth.refresh_token_lifetime", "1h", "3650d"),
+                refresh_tokens_per_account: values.number("auth.refresh_tokens_per_account", 1, MANY),
                 anonymous: values.flag("auth.anonymous"),
                 project_creation: values.choice(
                     "auth.project_creation",

@@ -68,6 +68,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("auth.token_lifetime", "5m", "How long a token lives; 60s to 1h."),
     setting("auth.refresh_token_lifetime", "30d", "How long a refresh token lives."),
     setting(
+        "auth.refresh_tokens_per_account",
+        "100",
+        "Refresh tokens of one account, at most; the next one takes the place of the oldest.",
+    ),
+    setting(
         "auth.anonymous",
         "false",
         "Whether projects marked public can be pulled without an account.",
@@ -229,7 +234,7 @@ pub(crate) fn limits_page() -> String {
         setting.key.starts_with("limits.")
             || matches!(
                 setting.key,
-                "storage.reserve" | "auth.token_lifetime" | "auth.hash_concurrency" | "auth.hash_queue"
+                "storage.reserve" | "auth.token_lifetime" | "auth.refresh_tokens_per_account" | "auth.hash_concurrency" | "auth.hash_queue"
             )
     };
     for Setting { key, default, doc, .. } in SETTINGS.iter().filter(bounds) {

@@ -384,8 +384,8 @@ units! {
     pub read signing_keys() -> Vec<SigningKey> => signing_keys;
     /// The signing key in force: `candidate` when there was none.
     pub write ensure_signing_key(candidate: SigningKey) -> SigningKey => ensure_signing_key;
-    /// Remembers a refresh token.
-    pub write add_refresh_token(token: RefreshToken) -> () => add_refresh_token;
+    /// Remembers a refresh token. Its account has at most `max` then: the oldest go.
+    pub write add_refresh_token(token: RefreshToken, max: u64) -> () => add_refresh_token;
     /// An unexpired refresh token and its account.
     pub read refresh_token(hash: String, now: Millis) -> Option<(RefreshToken, Account)> => refresh_token;
     /// Forgets expired refresh tokens; how many.

@@ -70,7 +70,7 @@ async fn refresh_token(catalog: &Catalog, account: &Account, hash: &str) {
         generation: account.generation,
         expires_at: FUTURE,
     };
-    catalog.add_refresh_token(token).await.unwrap();
+    catalog.add_refresh_token(token, 100).await.unwrap();
 }
 
 async fn a_new_password_begins_a_new_generation(database: &TestDatabase) {

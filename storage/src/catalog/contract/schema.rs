@@ -107,7 +107,7 @@ async fn fill(database: &TestDatabase) {
         generation: 1,
         expires_at: FUTURE,
     };
-    catalog.add_refresh_token(token).await.unwrap();
+    catalog.add_refresh_token(token, 100).await.unwrap();
     let key = SigningKey {
         id: "key".into(),
         pkcs8: vec![1],

@@ -9,6 +9,9 @@ on_each_database!(
     the_newest_signing_key_comes_first,
     a_refresh_token_is_known_until_it_expires,
     a_refresh_token_is_added_once,
+    an_account_that_has_all_its_refresh_tokens_loses_the_oldest,
+    a_dead_refresh_token_goes_before_a_living_one,
+    racers_for_the_last_refresh_tokens_leave_an_account_what_it_may_have,
 );
 
 fn key(id: &str, created_at: Millis) -> SigningKey {
@@ -58,7 +61,7 @@ async fn token(catalog: &Catalog, hash: &str, expires_at: Millis) -> RefreshToke
         generation: account.generation,
         expires_at,
     };
-    catalog.add_refresh_token(token.clone()).await.unwrap();
+    catalog.add_refresh_token(token.clone(), 100).await.unwrap();
     token
 }
 
@@ -79,7 +82,97 @@ async fn a_refresh_token_is_known_until_it_expires(database: &TestDatabase) {
 async fn a_refresh_token_is_added_once(database: &TestDatabase) {
     let catalog = &database.catalog;
     let added = token(catalog, "one", 100).await;
-    let again = catalog.add_refresh_token(added).await;
+    let again = catalog.add_refresh_token(added, 100).await;
     assert_eq!(refusal(again), (ErrorKind::Conflict, What::Token));
     assert_eq!(database.count("refresh_token"), 1);
+}
+
+async fn an_account_that_has_all_its_refresh_tokens_loses_the_oldest(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let first = token(catalog, "first", 100).await;
+    let others = catalog
+        .create_account("ben".into(), "hash".into(), false, somebody())
+        .await
+        .unwrap();
+    let of_another = RefreshToken {
+        hash: "another's".into(),
+        account: others.id,
+        ..first.clone()
+    };
+    catalog.add_refresh_token(of_another, 3).await.unwrap();
+    for (hash, expires_at) in [("second", 101), ("third", 102), ("fourth", 103)] {
+        let hash = hash.into();
+        catalog
+            .add_refresh_token(
+                RefreshToken {
+                    hash,
+                    expires_at,
+                    ..first.clone()
+                },
+                3,
+            )
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        living(catalog, ["first", "second", "third", "fourth"]).await,
+        ["second", "third", "fourth"]
+    );
+    assert_eq!(living(catalog, ["another's"]).await, ["another's"]);
+
+    // The limit was lowered.
+    let hash = "fifth".into();
+    catalog
+        .add_refresh_token(
+            RefreshToken {
+                hash,
+                expires_at: 104,
+                ..first
+            },
+            1,
+        )
+        .await
+        .unwrap();
+    assert_eq!(living(catalog, ["second", "third", "fourth", "fifth"]).await, ["fifth"]);
+    assert_eq!(living(catalog, ["another's"]).await, ["another's"]);
+}
+
+async fn a_dead_refresh_token_goes_before_a_living_one(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    token(catalog, "dead", 300).await;
+    catalog.set_password("anna".into(), "another".into(), somebody()).await.unwrap();
+    let living_one = token(catalog, "living", 100).await;
+    let hash = "newest".into();
+    catalog
+        .add_refresh_token(
+            RefreshToken {
+                hash,
+                expires_at: 200,
+                ..living_one
+            },
+            2,
+        )
+        .await
+        .unwrap();
+    assert_eq!(living(catalog, ["dead", "living", "newest"]).await, ["living", "newest"]);
+}
+
+async fn racers_for_the_last_refresh_tokens_leave_an_account_what_it_may_have(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let first = token(catalog, "first", 100).await;
+    let racer = |number: usize| {
+        let hash = format!("racer {number}");
+        catalog.add_refresh_token(RefreshToken { hash, ..first.clone() }, 5)
+    };
+    join_all((0..MANY).map(racer)).await.into_iter().for_each(Result::unwrap);
+    assert_eq!(database.count("refresh_token"), 5);
+}
+
+/// Of these, those that are known.
+async fn living<const N: usize>(catalog: &Catalog, hashes: [&'static str; N]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for hash in hashes {
+        found.extend(catalog.refresh_token(hash.into(), 0).await.unwrap().map(|_| hash));
+    }
+    found
 }

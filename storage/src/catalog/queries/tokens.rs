@@ -4,15 +4,16 @@ use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{Account, AccountId, RefreshToken, SigningKey};
 use super::super::super::schema::{account, refresh_token, signing_key};
 use super::Conn;
+use super::rows::{CHUNK, rows, signed};
 use crate::clock::Millis;
 use crate::error::{ErrorKind, What};
 use diesel::prelude::*;
 
 pub(crate) fn signing_keys(c: &mut Conn) -> Outcome<Vec<SigningKey>> {
-    let rows = signing_key::table
+    let found = signing_key::table
         .order((signing_key::created_at.desc(), signing_key::id))
         .load::<(String, Vec<u8>, i64)>(c)?;
-    Ok(rows
+    Ok(found
         .into_iter()
         .map(|(id, pkcs8, created_at)| SigningKey { id, pkcs8, created_at })
         .collect())
@@ -33,7 +34,9 @@ pub(crate) fn ensure_signing_key(c: &mut Conn, candidate: &SigningKey) -> Outcom
     Ok(candidate.clone())
 }
 
-pub(crate) fn add_refresh_token(c: &mut Conn, token: &RefreshToken) -> Outcome<()> {
+pub(crate) fn add_refresh_token(c: &mut Conn, token: &RefreshToken, max: &u64) -> Outcome<()> {
+    super::dialect::lock_names(c, 0, &[format!("the refresh tokens of account {}", token.account.0)])?;
+    make_room(c, token.account, max.saturating_sub(1))?;
     let added = diesel::insert_into(refresh_token::table)
         .values((
             refresh_token::hash.eq(&token.hash),
@@ -48,6 +51,28 @@ pub(crate) fn add_refresh_token(c: &mut Conn, token: &RefreshToken) -> Outcome<(
         return refuse(ErrorKind::Conflict, What::Token, "the refresh token exists already");
     }
     Ok(())
+}
+
+/// Leaves an account so many refresh tokens: first those go that are dead, then those that end first, which are the
+/// oldest unless their lifetime was set anew.
+fn make_room(c: &mut Conn, owner: AccountId, leave: u64) -> Outcome<()> {
+    loop {
+        let too_many = refresh_token::table
+            .filter(refresh_token::account.eq(owner.0))
+            .order((
+                refresh_token::generation.desc(),
+                refresh_token::expires_at.desc(),
+                refresh_token::hash,
+            ))
+            .select(refresh_token::hash)
+            .offset(signed(leave))
+            .limit(rows(CHUNK))
+            .load::<String>(c)?;
+        if too_many.is_empty() {
+            return Ok(());
+        }
+        diesel::delete(refresh_token::table.filter(refresh_token::hash.eq_any(&too_many))).execute(c)?;
+    }
 }
 
 type AccountRow = (i64, String, String, bool, bool, i64, i64);
