@@ -15,6 +15,7 @@ use granary_storage::catalog::{Catalog, Database};
 use granary_storage::limits::Limits;
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -169,11 +170,17 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
     let server = http::serve(state, listener, &options)?;
     let handle = server.handle();
+    let socket = config.storage.path.join(admin::SOCKET_NAME);
+    let ours = socket.clone();
     tokio::spawn(async move {
         stop.wait().await;
         draining.store(true, Ordering::Relaxed);
         tracing::info!("stopping: finishing what is in flight");
-        handle.stop(true).await;
+        tokio::select! {
+            () = stop.wait() => {}
+            () = handle.stop(true) => stop.wait().await,
+        }
+        end_at_once(&ours);
     });
     let reloader = tokio::spawn(reload_on_hangup(certificate, hangup));
     server.await?;
@@ -181,9 +188,17 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     commands.abort();
     sweeper.abort();
     giver.abort();
-    let _ = std::fs::remove_file(config.storage.path.join(admin::SOCKET_NAME));
+    let _ = std::fs::remove_file(socket);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ends the process without waiting for anything: who asks a second time does not want to wait. What was answered is
+/// durable, so this takes no more than a power cut would: what is in flight.
+fn end_at_once(socket: &Path) -> ! {
+    tracing::warn!("told to stop a second time: what is in flight is broken off");
+    let _ = std::fs::remove_file(socket);
+    std::process::exit(1)
 }
 
 fn origins(config: &Config, address: std::net::SocketAddr) -> Origins {

@@ -2,6 +2,7 @@
 
 use crate::support::{TestServer, Wire, bytes, sha256, wait_for};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 #[test]
 fn an_upload_in_flight_finishes_before_the_server_exits() {
@@ -108,6 +109,41 @@ fn an_interrupt_from_the_terminal_stops_it_as_well() {
     server.admin().get("/v2/").expect(200);
     server.interrupt();
     assert_eq!(server.ended(), 0, "{}", server.log());
+}
+
+#[test]
+fn who_tells_a_draining_server_to_stop_once_more_ends_it_at_once() {
+    let again: [fn(&TestServer); 2] = [TestServer::terminate, TestServer::interrupt];
+    for (number, again) in again.into_iter().enumerate() {
+        let server = TestServer::start();
+        let admin = server.admin();
+        let image = admin.push("acme/app", "1.0", "from before");
+        let blob = bytes(6, 900_000);
+        let digest = sha256(&blob);
+        let mut wire = Wire::connect(&admin);
+        wire.request(
+            &format!("POST /v2/acme/app/blobs/uploads/?digest={digest}"),
+            &["Content-Length: 900000"],
+        );
+        wire.send(&blob[..600_000]);
+        wait_for("the upload's file", || (!server.files("uploads").is_empty()).then_some(()));
+        server.terminate();
+        server.wait_for_log("stopping");
+
+        let asked = Instant::now();
+        again(&server);
+
+        assert_eq!(server.ended(), 1, "{number}: {}", server.log());
+        assert!(asked.elapsed() < Duration::from_secs(20), "it waited for server.drain_timeout");
+        assert_eq!(wire.rest(), "", "an upload that was broken off is answered");
+        assert!(server.log().contains("told to stop a second time"), "{}", server.log());
+        assert!(!server.data().join("granary.sock").try_exists().unwrap());
+        server.start_again();
+        assert_eq!(admin.blob_status("acme/app", &digest), 404);
+        let manifest = admin.get("/v2/acme/app/manifests/1.0").expect(200);
+        assert_eq!(manifest.body, image.manifest.bytes);
+        server.cli(&["fsck"]).expect(0);
+    }
 }
 
 #[test]
