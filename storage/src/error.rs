@@ -41,7 +41,7 @@ pub enum ErrorKind {
     Timeout,
     /// No room left on the store or under the database.
     StorageFull,
-    /// Not now: starting, draining, or a dependency is away.
+    /// Not now: starting, draining, a dependency is away, or nothing can be written.
     Unavailable,
     /// Bytes that do not read back as they were stored.
     Corrupt,
@@ -173,12 +173,14 @@ impl StdError for Error {
     }
 }
 
-/// File errors: a full disk and a spent quota are the client's business (507), all else is ours.
+/// File errors: a full disk and a spent quota are the client's business (507), a disk that cannot be written to is the
+/// operator's and passes (503), all else is ours.
 impl From<std::io::Error> for Error {
     fn from(cause: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         match cause.kind() {
             Io::StorageFull | Io::QuotaExceeded => Self::storage_full().because(cause),
+            Io::ReadOnlyFilesystem => Self::read_only().because(cause),
             _ => Self::internal(cause),
         }
     }
@@ -191,6 +193,15 @@ impl Error {
             ErrorKind::StorageFull,
             What::Storage,
             "the registry has no room left; ask its operator to free space",
+        )
+    }
+
+    /// Nothing can be written, though what is there can be read.
+    pub fn read_only() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            What::Storage,
+            "the storage is read-only just now; ask the registry's operator",
         )
     }
 }

@@ -32,6 +32,16 @@ impl Fault {
         matches!(self, Self::Db(Db::DatabaseError(_, info)) if signs.iter().any(|sign| info.message().contains(sign)))
     }
 
+    /// Whether the database can be read and not written: its disk is so, or it follows another (PostgreSQL).
+    pub(super) fn is_read_only(&self) -> bool {
+        let signs = ["readonly database", "Read-only file system"];
+        match self {
+            Self::Db(Db::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _)) => true,
+            Self::Db(Db::DatabaseError(_, info)) => signs.iter().any(|sign| info.message().contains(sign)),
+            _ => false,
+        }
+    }
+
     /// Whether the connection is gone (PostgreSQL): another one may work.
     pub(super) fn is_disconnect(&self) -> bool {
         matches!(
@@ -85,10 +95,11 @@ impl From<std::io::Error> for Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        let (full, disconnect) = (fault.is_full(), fault.is_disconnect());
+        let (full, read_only, disconnect) = (fault.is_full(), fault.is_read_only(), fault.is_disconnect());
         match fault {
             Fault::Refused(error) => error,
             Fault::Db(error) if full => Self::storage_full().because(error),
+            Fault::Db(error) if read_only => Self::read_only().because(error),
             Fault::Db(error) if disconnect => unavailable(error),
             Fault::Db(error) => Self::internal(error),
         }

@@ -121,6 +121,20 @@ fn on_postgres_a_full_disk_is_told_as_one() {
 }
 
 #[test]
+fn on_postgres_a_server_that_takes_no_writes_is_told_as_one() {
+    on_postgres(async |_, pg| {
+        let refused = |c: &mut super::super::pg::Conn| {
+            c.batch_execute("SET TRANSACTION READ ONLY")?;
+            Ok(c.batch_execute("INSERT INTO project (name, public, created_at) VALUES ('acme', false, 0)")?)
+        };
+        let error = pg.write(refused).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.message().contains("read-only"), "{error:?}");
+        pg.write(|_| Ok(())).await.unwrap();
+    });
+}
+
+#[test]
 fn on_postgres_a_unit_that_breaks_a_unique_key_runs_once() {
     on_postgres(async |database, pg| {
         static RUNS: AtomicUsize = AtomicUsize::new(0);

@@ -127,6 +127,31 @@ fn a_full_disk_fails_the_commit_is_told_as_one_and_passes() {
 }
 
 #[test]
+fn a_database_that_cannot_be_written_to_is_told_as_one_and_passes() {
+    on_a_writer(async |database, lite| {
+        // SQLite's own switch stands in for the disk's; a new connection does not have it.
+        let turn = |c: &mut Conn| Ok(c.batch_execute("PRAGMA query_only = ON")?);
+        let unavailable = |end: Result<()>| {
+            let error = end.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+            assert!(error.message().contains("read-only"), "{error:?}");
+        };
+        lite.write(turn).await.unwrap();
+        unavailable(lite.write(project("one")).await);
+        lite.read(|c| Ok(c.batch_execute("SELECT count(*) FROM project")?)).await.unwrap();
+        // In the middle of a commit the units before it are not to blame.
+        let units = vec![project("two"), project_and("three", turn), project("four")];
+        let mut ends = in_one_commit(lite, units).await;
+        unavailable(ends.remove(2));
+        ends.into_iter().for_each(Result::unwrap);
+        assert_eq!(projects(database), ["two", "three"]);
+        unavailable(lite.write(project("four")).await);
+        lite.write(project("five")).await.unwrap();
+        assert_eq!(projects(database), ["two", "three", "five"]);
+    });
+}
+
+#[test]
 fn what_was_handed_over_is_written_though_the_caller_went_away() {
     on_a_writer(async |database, lite| {
         let (let_go, wait) = mpsc::channel::<()>();

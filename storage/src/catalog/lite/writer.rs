@@ -40,11 +40,21 @@ struct Done {
     answer: Box<dyn FnOnce(std::result::Result<(), Lost>)>,
 }
 
+/// What a client can make of a lost batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// There was no room for it.
+    Full,
+    /// The database cannot be written to.
+    ReadOnly,
+    /// All else.
+    Fault,
+}
+
 /// Why a batch was not committed.
 #[derive(Clone)]
 struct Lost {
-    /// Whether for want of room.
-    full: bool,
+    why: Why,
     /// For the log.
     cause: String,
 }
@@ -52,7 +62,7 @@ struct Lost {
 impl Lost {
     fn because(cause: impl Into<String>) -> Self {
         Self {
-            full: false,
+            why: Why::Fault,
             cause: cause.into(),
         }
     }
@@ -60,10 +70,13 @@ impl Lost {
 
 impl From<Fault> for Lost {
     fn from(fault: Fault) -> Self {
-        Self {
-            full: fault.is_full(),
-            cause: format!("{fault:?}"),
-        }
+        let why = match () {
+            () if fault.is_full() => Why::Full,
+            () if fault.is_read_only() => Why::ReadOnly,
+            () => Why::Fault,
+        };
+        let cause = format!("{fault:?}");
+        Self { why, cause }
     }
 }
 
@@ -75,10 +88,10 @@ impl From<diesel::result::Error> for Lost {
 
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
-        if lost.full {
-            Self::storage_full().because(lost.cause)
-        } else {
-            Self::internal(lost.cause)
+        match lost.why {
+            Why::Full => Self::storage_full().because(lost.cause),
+            Why::ReadOnly => Self::read_only().because(lost.cause),
+            Why::Fault => Self::internal(lost.cause),
         }
     }
 }
