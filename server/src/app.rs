@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use anyhow::Context as _;
 use granary_formats::{Dispatch, formats};
 use granary_storage::Stores;
+use granary_storage::ballast::Ballast;
 use granary_storage::blob::FsStore;
 use granary_storage::catalog::{Catalog, Database};
 use granary_storage::limits::Limits;
@@ -48,6 +49,16 @@ pub(crate) fn open_stores(config: &Config, catalog: Catalog) -> anyhow::Result<S
         .map_err(with_cause)
         .context("cannot open the blob store")?;
     Ok(Stores::new(Arc::new(blobs), catalog, limits(config)))
+}
+
+/// The room to be kept for the database. PostgreSQL's disk is not ours.
+fn ballast(config: &Config) -> Ballast {
+    let size = if config.database.url.is_empty() {
+        config.storage.ballast
+    } else {
+        0
+    };
+    Ballast::new(&config.storage.path, size, config.storage.reserve)
 }
 
 /// A storage error with its cause, for the operator.
@@ -164,7 +175,12 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
             passwords: passwords.clone(),
         },
     )?);
-    let sweeper = tokio::spawn(workers::sweep_forever(stores, config.sweep.interval, config.sweep.orphan_age));
+    let sweeper = tokio::spawn(workers::sweep_forever(
+        stores,
+        ballast(&config),
+        config.sweep.interval,
+        config.sweep.orphan_age,
+    ));
     let giver = tokio::spawn(workers::give_memory_back_forever());
     first_run::welcome(&config, &catalog, &passwords, address).await?;
 

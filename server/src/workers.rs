@@ -1,6 +1,7 @@
 //! What runs beside the requests.
 
 use granary_storage::Stores;
+use granary_storage::ballast::{Ballast, Kept};
 use granary_storage::clock;
 use granary_storage::sweep::{Swept, sweep};
 use std::time::Duration;
@@ -18,12 +19,13 @@ pub(crate) async fn give_memory_back_forever() {
     }
 }
 
-/// Sweeps at once and then every `interval`.
-pub(crate) async fn sweep_forever(stores: Stores, interval: Duration, orphan_age: Duration) {
+/// Sweeps at once and then every `interval`; sees to the ballast each time.
+pub(crate) async fn sweep_forever(stores: Stores, ballast: Ballast, interval: Duration, orphan_age: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        keep(ballast.clone()).await;
         match sweep(&stores, orphan_age).await {
             Ok(swept) if swept == Swept::default() => tracing::debug!("swept: nothing to remove"),
             Ok(swept) => tracing::info!(?swept, "swept expired uploads and orphan files"),
@@ -38,5 +40,16 @@ pub(crate) async fn sweep_forever(stores: Stores, interval: Duration, orphan_age
                 "expired refresh tokens were not swept: {error}"
             );
         }
+    }
+}
+
+/// Makes the ballast, at the start and when there is room for it again.
+async fn keep(ballast: Ballast) {
+    match tokio::task::spawn_blocking(move || ballast.keep()).await {
+        Ok(Ok(Kept::Made)) => tracing::info!("the ballast is in place: it makes room for deletes when the disk is full"),
+        Ok(Ok(Kept::NoRoom)) => tracing::warn!("there is no room for the ballast: less than storage.reserve would be free"),
+        Ok(Ok(Kept::There | Kept::Unwanted)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the ballast could not be made"),
+        Err(error) => tracing::error!(%error, "the ballast could not be made"),
     }
 }

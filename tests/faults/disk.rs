@@ -1,8 +1,9 @@
 //! A disk without room, and one that cannot be written to: a small file system of the test's own.
 
 use super::fsck;
-use crate::support::{Answer, Client, Image, TestServer, Wire, bytes, sha256};
+use crate::support::{Answer, Client, Image, TestServer, Wire, bytes, sha256, wait_for};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -74,8 +75,13 @@ fn mount(arguments: &[&str], folder: &Path) -> bool {
 
 /// A server whose data are on `disk`.
 fn server_on(disk: &Disk, reserve: &str) -> TestServer {
+    server_with(disk, &[("storage.reserve", reserve)])
+}
+
+/// The same with these settings.
+fn server_with(disk: &Disk, settings: &[(&str, &str)]) -> TestServer {
     let data = disk.path().join("data");
-    let server = TestServer::in_folder(data.to_str().unwrap(), &[("storage.reserve", reserve)]);
+    let server = TestServer::in_folder(data.to_str().unwrap(), settings);
     server.expects_errors();
     server
 }
@@ -213,6 +219,7 @@ fn a_database_without_room_says_so_and_everything_can_still_be_read() {
         &late.layer,
     ));
     full(&admin.put_manifest("acme/app", "2.0", &image.manifest));
+    full(&admin.delete("/v2/acme/app/manifests/1.0"));
     reads(&admin, "acme/app", "1.0", &image);
     admin.get("/v2/acme/app/tags/list").expect(200);
     admin
@@ -230,6 +237,49 @@ fn a_database_without_room_says_so_and_everything_can_still_be_read() {
     reads(&admin, "acme/app", "2.0", &late);
     assert_eq!(admin.tag_digest("acme/app", "1.0"), None);
     fsck(&server, 0);
+}
+
+#[test]
+fn a_full_disk_is_emptied_by_deletes_since_the_database_has_ballast_to_give_up() {
+    let Some(disk) = Disk::of(48) else { return };
+    let settings = [("storage.reserve", "8MiB"), ("storage.ballast", "4MiB"), ("sweep.interval", "1s")];
+    let server = server_with(&disk, &settings);
+    let ballast = server.data().join("ballast");
+    let there = || ballast.metadata().ok().filter(|found| found.len() == 4 << 20);
+    if server.database().is_some() {
+        assert!(there().is_none(), "PostgreSQL's disk is not ours");
+        return;
+    }
+    let found = wait_for("the ballast", there);
+    assert!(found.blocks() * 512 >= 4 << 20, "it takes no room");
+    let admin = server.admin();
+    let image = admin.push("acme/app", "1.0", "from before");
+    admin.push("acme/app", "2.0", "also from before");
+    let loose = admin.push_blob("acme/app", b"to be deleted");
+    let admin = admin.meets_faults();
+    // Nobody's fault but that of whatever else is on this disk.
+    let filling = disk.fill(0);
+
+    admin.delete("/v2/acme/app/manifests/2.0").expect(202);
+
+    assert!(there().is_none());
+    server.wait_for_log("the ballast is given up");
+    admin.delete(&format!("/v2/acme/app/manifests/{}", image.digest())).expect(202);
+    admin.delete(&format!("/v2/acme/app/blobs/{loose}")).expect(202);
+    for tag in ["1.0", "2.0"] {
+        assert_eq!(admin.tag_digest("acme/app", tag), None);
+    }
+    // What was given up is for deletes.
+    full(&admin.post("/v2/acme/app/blobs/uploads/"));
+    fsck(&server, 0);
+
+    drop(filling);
+    wait_for("the ballast's return", there);
+    admin.push("acme/app", "3.0", "from afterwards");
+    fsck(&server, 0);
+    server.restart();
+    assert!(there().is_some());
+    assert_eq!(admin.tag_digest("acme/app", "1.0"), None);
 }
 
 #[test]

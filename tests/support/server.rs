@@ -45,7 +45,7 @@ struct Process {
 }
 
 impl TestServer {
-    /// A server with every setting at its default.
+    /// A server with every setting at its default, but without ballast.
     pub(crate) fn start() -> Self {
         Self::with(&[])
     }
@@ -356,9 +356,13 @@ fn roomy() -> PathBuf {
     }
 }
 
-/// The environment that says these settings, and the administrator's password.
+/// The environment that says these settings, and the administrator's password; no ballast unless they say so.
 fn environment(settings: &[(&str, &str)]) -> Vec<(String, String)> {
-    let mut environment = vec![("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned())];
+    let mut environment = vec![
+        ("GRANARY_ADMIN_PASSWORD".to_owned(), ADMIN_PASSWORD.to_owned()),
+        // Data folders lie in memory, and hundreds of them would have a ballast that nothing needs.
+        (variable("storage.ballast"), "0".to_owned()),
+    ];
     environment.extend(settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())));
     environment
 }

@@ -58,6 +58,7 @@ pub(crate) struct Tls {
 pub(crate) struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) reserve: u64,
+    pub(crate) ballast: u64,
 }
 
 #[derive(Clone)]
@@ -169,6 +170,7 @@ impl Config {
             storage: Storage {
                 path: values.text("storage.path").into(),
                 reserve: values.size("storage.reserve", 0),
+                ballast: values.size("storage.ballast", 0),
             },
             database: Database {
                 url: values.read("database.url", String::new(), |text| {

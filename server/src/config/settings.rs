@@ -58,6 +58,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("tls.key", "", "A PEM file with the certificate's private key."),
     setting("storage.path", "./granary-data", "The folder that holds everything."),
     setting("storage.reserve", "64MiB", "Free space under which uploads are refused with 507."),
+    setting(
+        "storage.ballast",
+        "16MiB",
+        "Room kept beside SQLite's database and given up when its disk is full, so that deletes go on; made where storage.reserve stays free. 0: none.",
+    ),
     secret(
         "database.url",
         "",
@@ -234,7 +239,12 @@ pub(crate) fn limits_page() -> String {
         setting.key.starts_with("limits.")
             || matches!(
                 setting.key,
-                "storage.reserve" | "auth.token_lifetime" | "auth.refresh_tokens_per_account" | "auth.hash_concurrency" | "auth.hash_queue"
+                "storage.reserve"
+                    | "storage.ballast"
+                    | "auth.token_lifetime"
+                    | "auth.refresh_tokens_per_account"
+                    | "auth.hash_concurrency"
+                    | "auth.hash_queue"
             )
     };
     for Setting { key, default, doc, .. } in SETTINGS.iter().filter(bounds) {

@@ -39,6 +39,7 @@ impl Lite {
             .to_str()
             .ok_or_else(|| Error::internal("the path of the database is not UTF-8"))?
             .to_owned();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut connection = connect(&url)?;
         connection.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
         let readers = Pool::builder()
@@ -51,7 +52,7 @@ impl Lite {
             .map_err(Error::internal)?;
         Ok(Self {
             readers,
-            writer: writer::Writer::start(url, connection)?,
+            writer: writer::Writer::start(url, folder, connection)?,
         })
     }
 
@@ -66,7 +67,7 @@ impl Lite {
     }
 
     /// Hands a write to the writer thread; answers once it is durable.
-    pub(super) async fn write<T: Send + 'static>(&self, unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
+    pub(super) async fn write<T: Send + 'static>(&self, unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static) -> Result<T> {
         self.write_then(Survives::PowerCut, unit, |_| ()).await
     }
 
@@ -74,7 +75,7 @@ impl Lite {
     pub(super) async fn write_then<T: Send + 'static>(
         &self,
         survives: Survives,
-        unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
+        unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static,
         then: impl FnOnce(&Result<T>) + Send + 'static,
     ) -> Result<T> {
         self.writer.run(survives, unit, then).await

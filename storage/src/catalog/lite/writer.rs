@@ -5,15 +5,19 @@
 //! Units whose loss in a power cut costs a client a retry and nothing else are not flushed
 //! when they come alone; the next flush takes them along. The log that both kinds go into
 //! is one, so a power cut never takes an earlier unit and leaves a later one.
+//!
+//! A commit that finds the disk full is run again, once the ballast has made room.
 
 use super::super::facade::Survives;
 use super::super::fault::{Fault, Outcome};
 use super::{Conn, connect};
+use crate::ballast;
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,21 +27,50 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 
 /// A unit of work with its way back, without its types.
-/// Without a connection it does not run, and its way back says why.
-type Unit = Box<dyn FnOnce(Option<&mut Conn>) -> Done + Send>;
+trait Unit: Send {
+    /// Runs it, from its start whenever it was run before. Fails when the failure is the connection's and not the
+    /// unit's own: nothing of the batch can be committed then.
+    fn run(&mut self, connection: &mut Conn) -> std::result::Result<(), Lost>;
 
-/// A unit in the queue.
+    /// Answers: what the last run came to when the commit holds, else the error given here.
+    fn answer(self: Box<Self>, commit: std::result::Result<(), Lost>);
+}
+
+/// A unit in the queue, and then one that has run and waits for the commit.
 struct Queued {
-    unit: Unit,
+    unit: Box<dyn Unit>,
     survives: Survives,
 }
 
-/// A unit that has run and waits for the commit.
-struct Done {
-    /// The failure when it is the connection's and not the unit's own: nothing of the batch can be committed.
-    fatal: Option<Lost>,
-    /// Answers: the unit's own result when the commit holds, else the error given here.
-    answer: Box<dyn FnOnce(std::result::Result<(), Lost>)>,
+/// A unit with its types.
+struct Work<T, U, F> {
+    unit: U,
+    then: F,
+    sender: oneshot::Sender<Result<T>>,
+    result: Option<Result<T>>,
+}
+
+impl<T, U, F> Unit for Work<T, U, F>
+where
+    T: Send,
+    U: Fn(&mut Conn) -> Outcome<T> + Send,
+    F: FnOnce(&Result<T>) + Send,
+{
+    fn run(&mut self, connection: &mut Conn) -> std::result::Result<(), Lost> {
+        let ended = catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, &self.unit)))
+            // Where the savepoint stands is unknown after a panic: the batch cannot go on.
+            .unwrap_or_else(|_| Err(Lost::because("a unit of work panicked")));
+        self.result = Some(ended?.map_err(Error::from));
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, commit: std::result::Result<(), Lost>) {
+        let Self { then, sender, result, .. } = *self;
+        let never_run = || Err(Error::internal("a commit held a unit that was not run"));
+        let done = commit.map_err(Error::from).and_then(|()| result.unwrap_or_else(never_run));
+        then(&done);
+        let _ = sender.send(done);
+    }
 }
 
 /// What a client can make of a lost batch.
@@ -103,47 +136,32 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on an open connection; `url` is for a new one, should this one fail.
-    pub(super) fn start(url: String, connection: Conn) -> Result<Self> {
+    /// Starts the thread on an open connection; `url` is for a new one, should this one fail, and `folder` has the ballast.
+    pub(super) fn start(url: String, folder: PathBuf, connection: Conn) -> Result<Self> {
         let (queue, units) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("catalog-writer".into())
-            .spawn(move || write_all(&url, connection, units))?;
+            .spawn(move || write_all(&url, &folder, connection, units))?;
         Ok(Self {
             queue: Some(queue),
             thread: Some(thread),
         })
     }
 
-    /// Runs a unit in the next commit, then `then` with what came of it, then answers.
-    /// A caller that goes away stops neither.
+    /// Runs a unit in the next commit, then `then` with what came of it, then answers. The unit is run a second time
+    /// when the first found the disk full and the ballast made room. A caller that goes away stops nothing of it.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         survives: Survives,
-        unit: impl FnOnce(&mut Conn) -> Outcome<T> + Send + 'static,
+        unit: impl Fn(&mut Conn) -> Outcome<T> + Send + 'static,
         then: impl FnOnce(&Result<T>) + Send + 'static,
     ) -> Result<T> {
-        let (sender, receiver) = oneshot::channel::<Result<T>>();
-        let unit: Unit = Box::new(move |connection| {
-            let ended = match connection {
-                None => Err(Lost::because("there is no transaction to run in")),
-                Some(connection) => catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, unit)))
-                    // Where the savepoint stands is unknown after a panic: the batch cannot go on.
-                    .unwrap_or_else(|_| Err(Lost::because("a unit of work panicked"))),
-            };
-            let (fatal, result) = match ended {
-                Ok(outcome) => (None, outcome.map_err(Error::from)),
-                Err(lost) => (Some(lost.clone()), Err(lost.into())),
-            };
-            let answer = move |commit: std::result::Result<(), Lost>| {
-                let done = commit.map_err(Error::from).and(result);
-                then(&done);
-                let _ = sender.send(done);
-            };
-            Done {
-                fatal,
-                answer: Box::new(answer),
-            }
+        let (sender, receiver) = oneshot::channel();
+        let unit = Box::new(Work {
+            unit,
+            then,
+            sender,
+            result: None,
         });
         let gone = || Error::new(ErrorKind::Unavailable, What::Storage, "the server is stopping");
         self.queue
@@ -182,7 +200,7 @@ fn in_savepoint<T>(connection: &mut Conn, unit: impl FnOnce(&mut Conn) -> Outcom
     }
 }
 
-fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Queued>) {
+fn write_all(url: &str, folder: &Path, mut connection: Conn, mut units: mpsc::Receiver<Queued>) {
     // As `connect` leaves a connection.
     let mut flushes = true;
     let mut waiting = VecDeque::with_capacity(BATCH);
@@ -197,12 +215,8 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Queued>)
         let mut done = Vec::with_capacity(waiting.len());
         let ended =
             flush_or_not(&mut connection, &mut flushes, must_flush).and_then(|()| run_all(&mut connection, &mut waiting, &mut done));
-        if let Err(Lost { cause, .. }) = &ended {
-            // Where nothing of it could be run, the first is the one to hear of it; the others have their turn.
-            if done.is_empty() {
-                done.extend(waiting.pop_front().map(|queued| (queued.unit)(None)));
-            }
-            tracing::error!(cause, units = done.len(), "a commit failed; nothing of it was acknowledged");
+        if let Err(Lost { why, cause }) = &ended {
+            let has_room_now = *why == Why::Full && give_up_ballast(folder);
             // The connection's idea of its transaction may be wrong now.
             match connect(url) {
                 Ok(fresh) => (connection, flushes) = (fresh, true),
@@ -210,9 +224,34 @@ fn write_all(url: &str, mut connection: Conn, mut units: mpsc::Receiver<Queued>)
                     tracing::error!(cause = ?std::error::Error::source(&error), "the catalog cannot be reopened; trying on with the old connection");
                 }
             }
+            if has_room_now {
+                // All of it was taken back and nobody has heard of it: it has its turn again, before what came later.
+                done.into_iter().rev().for_each(|queued| waiting.push_front(queued));
+                continue;
+            }
+            // Where nothing of it could be run, the first is the one to hear of it; the others have their turn.
+            if done.is_empty() {
+                done.extend(waiting.pop_front());
+            }
+            tracing::error!(cause, units = done.len(), "a commit failed; nothing of it was acknowledged");
         }
-        for unit in done {
-            (unit.answer)(ended.clone());
+        for queued in done {
+            queued.unit.answer(ended.clone());
+        }
+    }
+}
+
+/// Makes room on a full disk, once; whether there is any now.
+fn give_up_ballast(folder: &Path) -> bool {
+    match ballast::release(folder) {
+        Ok(true) => {
+            tracing::warn!("the disk under the database is full: the ballast is given up, so that deletes go on; free some space");
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            tracing::error!(%error, "the disk under the database is full, and the ballast cannot be removed");
+            false
         }
     }
 }
@@ -231,13 +270,12 @@ fn flush_or_not(connection: &mut Conn, flushes: &mut bool, wanted: bool) -> std:
 }
 
 /// Runs what is waiting as one transaction, up to a unit that loses it. `done` then holds every unit that was run.
-fn run_all(connection: &mut Conn, waiting: &mut VecDeque<Queued>, done: &mut Vec<Done>) -> std::result::Result<(), Lost> {
+fn run_all(connection: &mut Conn, waiting: &mut VecDeque<Queued>, done: &mut Vec<Queued>) -> std::result::Result<(), Lost> {
     AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
-    while let Some(Queued { unit, .. }) = waiting.pop_front() {
-        let mut ended = unit(Some(&mut *connection));
-        let fatal = ended.fatal.take();
-        done.push(ended);
-        if let Some(lost) = fatal {
+    while let Some(mut queued) = waiting.pop_front() {
+        let ended = queued.unit.run(connection);
+        done.push(queued);
+        if let Err(lost) = ended {
             let _ = AnsiTransactionManager::rollback_transaction(connection);
             return Err(lost);
         }
