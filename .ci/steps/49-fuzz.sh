@@ -12,12 +12,15 @@ if [ ! -x "$tools/cargo-fuzz-$version/bin/cargo-fuzz" ]; then
 fi
 export PATH="$tools/cargo-fuzz-$version/bin:$PATH"
 
+unset CARGO_TARGET_DIR
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 # The compiler's instruments, without a nightly one. No sanitizer: what is fuzzed holds no unsafe code.
 export RUSTC_BOOTSTRAP=1
 cargo fuzz build --dev --sanitizer none
 
-for target in $(cargo fuzz list); do
+targets=$(cargo fuzz list)
+[ -n "$targets" ]
+for target in $targets; do
   mkdir -p "fuzz/corpus/$target"
   log=fuzz/target/$target.log
   if ! cargo fuzz run --dev --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \

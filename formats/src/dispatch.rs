@@ -4,8 +4,10 @@
 use crate::gate::{Gate, Held, Needs, Rights};
 use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply, ReplyBody};
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use granary_storage::access::{Access, Actions, Principal, Visible};
+use granary_storage::blob::ByteStream;
 use granary_storage::catalog::{AccountId, ManifestView, Repository};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
@@ -178,19 +180,36 @@ impl<F: FormatHandler> Mounted for F {
     }
 }
 
-/// Lets a reply that streams content be one of the downloads under way until it is out.
+/// Bytes of an answer that go out at a time.
+const SLICE: usize = 64 * 1024;
+
+/// Lets a large reply be one of the downloads under way until it is out. What is at hand goes out in slices, so that the
+/// connection does not hold all of it a second time.
 fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Result<Reply> {
-    if let ReplyBody::Stream { len, stream } = reply.body {
-        let download = stores.downloads.begin(reader)?;
-        let stream = stream.inspect(move |_| {
-            let _until_the_end = &download;
-        });
-        reply.body = ReplyBody::Stream {
-            len,
-            stream: Box::pin(stream),
-        };
-    }
+    let (len, stream, held) = match reply.body {
+        ReplyBody::Stream { len, stream } => (len, stream, 1),
+        ReplyBody::Bytes(bytes) if bytes.len() > SLICE => (bytes.len() as u64, slices(bytes.clone()), bytes.len() as u64),
+        small => {
+            reply.body = small;
+            return Ok(reply);
+        }
+    };
+    let download = stores.downloads.begin(reader, held)?;
+    let stream = stream.inspect(move |_| {
+        let _until_the_end = &download;
+    });
+    reply.body = ReplyBody::Stream {
+        len,
+        stream: Box::pin(stream),
+    };
     Ok(reply)
+}
+
+fn slices(bytes: Bytes) -> ByteStream {
+    Box::pin(stream::unfold(bytes, |mut rest| async move {
+        let next = rest.split_to(rest.len().min(SLICE));
+        (!next.is_empty()).then_some((Ok(next), rest))
+    }))
 }
 
 async fn resolve<Op: Operation>(

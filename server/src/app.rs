@@ -2,8 +2,8 @@
 
 use crate::admin::{self, Admin, StoreLock};
 use crate::auth::{AccessGate, Authenticator, Passwords, TokenEndpoint, Tokens};
-use crate::config::{Config, ProjectCreation};
-use crate::http::{self, Certificate, Origins, Patience, State};
+use crate::config::{self, Config, ProjectCreation};
+use crate::http::{self, Bounds, Certificate, Origins, Patience, State};
 use crate::metrics::Metrics;
 use crate::{first_run, workers};
 use actix_web::web::Data;
@@ -18,8 +18,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 /// Opens the data folder: made for its owner only, locked against other processes.
 pub(crate) fn lock_data(config: &Config) -> anyhow::Result<StoreLock> {
@@ -82,6 +82,7 @@ fn limits(config: &Config) -> Limits {
         manifest_references: set.manifest_references,
         tag_parameters: set.tag_parameters,
         ranges_per_request: set.ranges_per_request,
+        page_bytes: set.page_bytes,
         downloads: set.downloads,
         downloads_per_principal: set.downloads_per_principal,
         storage_reserve: config.storage.reserve,
@@ -118,14 +119,14 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let everyone_creates = config.auth.project_creation == ProjectCreation::Users;
     let gate = Arc::new(AccessGate::new(catalog.clone(), config.auth.anonymous, everyone_creates));
 
-    raise_file_limit(config.limits.connections.saturating_add(config.limits.connections_refused));
+    raise_file_limit(&config.limits);
     let listener = TcpListener::bind(config.server.listen).with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let address = listener.local_addr()?;
     let certificate = match &config.tls {
         Some(tls) => Some(Certificate::load(&tls.cert, &tls.key)?),
         None => None,
     };
-    let draining = Arc::new(AtomicBool::new(false));
+    let (drain, draining) = watch::channel(false);
     let state = Data::new(State {
         formats: formats(),
         dispatch: Dispatch {
@@ -159,13 +160,18 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
         },
         header_timeout: config.limits.header_timeout,
         drain_timeout: config.server.drain_timeout,
-        reader_idle: config.limits.reader_idle,
+        bounds: Bounds {
+            connections: config.limits.connections,
+            h2_streams: config.limits.h2_streams,
+            h2_requests: config.limits.h2_requests,
+            reader_idle: config.limits.reader_idle,
+            keep_alive: config.limits.keep_alive,
+        },
         h2_stream_window: config.limits.h2_stream_window,
         h2_connection_window: config.limits.h2_connection_window,
         certificate: certificate.clone(),
-        connections: config.limits.connections,
         connections_refused: config.limits.connections_refused,
-        h2_streams: config.limits.h2_streams,
+        draining,
     };
     let commands = tokio::spawn(admin::listen(
         &config.storage.path,
@@ -190,7 +196,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let ours = socket.clone();
     tokio::spawn(async move {
         stop.wait().await;
-        draining.store(true, Ordering::Relaxed);
+        let _ = drain.send(true);
         tracing::info!("stopping: finishing what is in flight");
         tokio::select! {
             () = stop.wait() => {}
@@ -268,10 +274,12 @@ async fn reload_on_hangup(certificate: Option<Arc<Certificate>>, mut hangup: Sig
 const OWN_FILES: u64 = 512;
 
 /// Asks the system for as many open files as the connections need, and says so when it gives fewer.
-fn raise_file_limit(connections: usize) {
+fn raise_file_limit(limits: &config::Limits) {
     use rustix::process::{Resource, getrlimit, setrlimit};
-    // A connection that is being served has its socket and a blob's file.
-    let wanted = (connections as u64).saturating_mul(2).saturating_add(OWN_FILES);
+    // A connection has its socket and either a blob's file or, by HTTP/2, a second handle on the socket and files of
+    // which there are as many as downloads.
+    let connections = limits.connections.saturating_add(limits.connections_refused).saturating_mul(2);
+    let wanted = (connections.saturating_add(limits.downloads) as u64).saturating_add(OWN_FILES);
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
         return;

@@ -1,5 +1,5 @@
-//! How many answers that stream content may be under way: each holds an open file and a
-//! few pieces in memory for as long as its reader likes to take.
+//! How much of what is sent may be under way: each large answer holds memory, and one that
+//! streams a blob an open file too, for as long as its reader likes to take.
 
 use crate::catalog::AccountId;
 use crate::error::{Error, ErrorKind, Result, What};
@@ -7,6 +7,9 @@ use crate::limits::Limits;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of memory that one place among the downloads stands for; a blob under way takes one, whatever its size.
+pub const PLACE: u64 = 512 * 1024;
 
 /// The downloads under way. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ struct Running {
 pub struct Download {
     home: Downloads,
     account: Option<AccountId>,
+    places: usize,
 }
 
 impl Downloads {
@@ -41,13 +45,16 @@ impl Downloads {
         }))
     }
 
-    /// Begins one, of that account or of somebody anonymous.
+    /// Begins one that holds so many bytes in memory, of that account or of somebody anonymous. One that is too large for
+    /// all the places there are may still go alone.
     ///
     /// # Errors
     /// `TooManyRequests` when the account has as many under way as one may have, `Unavailable` when all together have.
-    pub fn begin(&self, account: Option<AccountId>) -> Result<Download> {
+    pub fn begin(&self, account: Option<AccountId>, held: u64) -> Result<Download> {
+        let most = self.0.most.min(self.0.most_of_one);
+        let places = usize::try_from(held.div_ceil(PLACE)).unwrap_or(most).clamp(1, most);
         let mut running = self.lock();
-        if running.all >= self.0.most {
+        if running.all + places > self.0.most {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 What::Request,
@@ -55,18 +62,19 @@ impl Downloads {
             ));
         }
         let of_one = running.of.entry(account).or_insert(0);
-        if *of_one >= self.0.most_of_one {
+        if *of_one + places > self.0.most_of_one {
             return Err(Error::new(
                 ErrorKind::TooManyRequests,
                 What::Request,
                 "this account has too many downloads under way; let some of them end first",
             ));
         }
-        *of_one += 1;
-        running.all += 1;
+        *of_one += places;
+        running.all += places;
         Ok(Download {
             home: self.clone(),
             account,
+            places,
         })
     }
 
@@ -79,9 +87,9 @@ impl Downloads {
 impl Drop for Download {
     fn drop(&mut self) {
         let mut running = self.home.lock();
-        running.all -= 1;
+        running.all -= self.places;
         if let Entry::Occupied(mut of_one) = running.of.entry(self.account) {
-            *of_one.get_mut() -= 1;
+            *of_one.get_mut() -= self.places;
             if *of_one.get() == 0 {
                 of_one.remove();
             }
@@ -101,16 +109,33 @@ mod tests {
             downloads_per_principal: 2,
             ..Limits::default()
         });
-        let refusal = |account: Option<AccountId>| downloads.begin(account).err().map(|error| error.kind());
+        let refusal = |account: Option<AccountId>| downloads.begin(account, 1).err().map(|error| error.kind());
         let (hoarder, other) = (Some(AccountId(1)), Some(AccountId(2)));
-        let held: Vec<_> = (0..2).map(|_| downloads.begin(hoarder).unwrap()).collect();
+        let held: Vec<_> = (0..2).map(|_| downloads.begin(hoarder, 1).unwrap()).collect();
         assert_eq!(refusal(hoarder), Some(ErrorKind::TooManyRequests));
-        let last = downloads.begin(other).unwrap();
+        let last = downloads.begin(other, 1).unwrap();
         assert_eq!(refusal(other), Some(ErrorKind::Unavailable));
         drop(last);
-        drop(downloads.begin(None).unwrap());
+        drop(downloads.begin(None, 1).unwrap());
         drop(held);
-        drop(downloads.begin(hoarder).unwrap());
+        drop(downloads.begin(hoarder, 1).unwrap());
         assert!(downloads.lock().of.is_empty());
+    }
+
+    #[test]
+    fn one_that_holds_much_counts_for_many_and_one_that_holds_too_much_goes_alone() {
+        let downloads = Downloads::new(&Limits {
+            downloads: 4,
+            downloads_per_principal: 4,
+            ..Limits::default()
+        });
+        let three = downloads.begin(None, 2 * PLACE + 1).unwrap();
+        assert!(downloads.begin(None, 2 * PLACE).is_err());
+        drop(downloads.begin(None, PLACE).unwrap());
+        drop(three);
+        let huge = downloads.begin(None, u64::MAX).unwrap();
+        assert!(downloads.begin(Some(AccountId(1)), 0).is_err());
+        drop(huge);
+        assert_eq!(downloads.lock().all, 0);
     }
 }

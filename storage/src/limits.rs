@@ -26,7 +26,9 @@ pub struct Limits {
     pub tag_parameters: usize,
     /// Ranges in one `Range` header, at most.
     pub ranges_per_request: usize,
-    /// Answers that stream content at once, at most.
+    /// Bytes of descriptors on a page of referrers, at most, unless the first alone has more.
+    pub page_bytes: u64,
+    /// Large answers that are under way at once, at most; each counts once for every [`crate::downloads::PLACE`] that it holds.
     pub downloads: usize,
     /// The same for one account; all that is anonymous is one.
     pub downloads_per_principal: usize,
@@ -51,6 +53,7 @@ impl Default for Limits {
             manifest_references: 10_000,
             tag_parameters: 64,
             ranges_per_request: 32,
+            page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,
             storage_reserve: 64 * MIB,

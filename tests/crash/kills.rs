@@ -17,6 +17,8 @@ const PUSHERS: u64 = 5;
 const LIFE: u64 = 250;
 /// Kills between two checks of every byte.
 const THOROUGH: u64 = 10;
+/// Kills of one store, at most: the checks take longer the more there is.
+const OF_ONE_STORE: u64 = 200;
 
 /// What was acknowledged.
 #[derive(Default)]
@@ -36,6 +38,15 @@ struct Scene {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_instants() {
+    let mut left = kills();
+    while left > 0 {
+        let of_this = left.min(OF_ONE_STORE);
+        left -= of_this;
+        kill_at_random_instants(of_this);
+    }
+}
+
+fn kill_at_random_instants(kills: u64) {
     let server = TestServer::start();
     let scene = Scene::default();
     let mut random = Random::new();
@@ -49,7 +60,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_instants() {
             });
         }
         let _guard = Over(&scene.over);
-        for kill in 1..=kills() {
+        for kill in 1..=kills {
             std::thread::sleep(Duration::from_millis(random.below(LIFE)));
             server.kill();
             let thorough = kill.is_multiple_of(THOROUGH);
@@ -73,7 +84,10 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_random_instants() {
     expect_clean(&server);
     let resumed = scene.resumed.into_inner();
     assert!(resumed > 0, "no upload was interrupted");
-    println!("{} things acknowledged, {resumed} uploads resumed", ledger.content.len());
+    println!(
+        "{kills} kills, {} things acknowledged, {resumed} uploads resumed",
+        ledger.content.len()
+    );
 }
 
 /// Ends the scene when it goes, whatever the reason.

@@ -105,7 +105,7 @@ fn connections_over_the_limit_are_told_so_and_served_when_others_go() {
 
 #[test]
 fn a_connection_that_is_kept_alive_and_idle_does_not_stay_for_ever() {
-    let server = TestServer::with(&[("limits.header_timeout", "1s")]);
+    let server = TestServer::with(&[("limits.keep_alive", "1s")]);
     let admin = server.admin();
     let mut wire = Wire::connect(&admin);
     wire.request("GET /v2/", &[]);

@@ -38,9 +38,10 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     // No artifact has a type with a NUL in it, and a database would not take the question.
     let possible = page.limit > 0 && artifact_type.as_ref().is_none_or(|text| !text.contains('\0'));
     if let Some(repository) = granted.repository().filter(|_| possible) {
+        let max_bytes = stores.limits.page_bytes;
         found = stores
             .catalog
-            .referrers(repository.id, *subject, artifact_type.clone(), after, page.limit + 1)
+            .referrers(repository.id, *subject, artifact_type.clone(), after, page.limit, max_bytes)
             .await?;
         let mut more = fallback(stores, repository.id, subject).await?;
         more.retain(|held| {
@@ -49,24 +50,11 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             wanted && !known && after.is_none_or(|after| text_order(&held.digest) > text_order(&after))
         });
         if !more.is_empty() {
-            more.extend(found.list.iter().cloned());
-            more.sort_by_cached_key(|referrer| text_order(&referrer.digest));
-            found = Arc::new(Referrers {
-                list: more,
-                ..Referrers::default()
-            });
+            found = merged(&found, more, page.limit);
         }
     }
-    let (shown, is_last) = match found.list.get(..page.limit) {
-        Some(shown) => (shown, found.list.len() == page.limit),
-        None => (&*found.list, true),
-    };
-    let next = shown.last().filter(|_| !is_last).map(|referrer| referrer.digest.to_string());
-    let body = if is_last {
-        found.rendered.get_or_init(|| index(shown).into()).clone()
-    } else {
-        index(shown).into()
-    };
+    let next = found.list.last().filter(|_| found.more).map(|referrer| referrer.digest.to_string());
+    let body = found.rendered.get_or_init(|| index(&found.list).into()).clone();
     let reply = Reply::new(StatusCode::OK)
         .header(CONTENT_TYPE, OCI_INDEX)
         .with(ReplyBody::Bytes(body));
@@ -80,6 +68,23 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     Ok(match next {
         Some(last) => next_page(reply, &format!("/v2/{}/referrers/{subject}", name.requested), page, &last, &filter),
         None => reply,
+    })
+}
+
+/// A page of both kinds. Where the first kind goes on after it, nothing that comes later may be shown yet.
+fn merged(found: &Referrers, mut more: Vec<Referrer>, limit: usize) -> Arc<Referrers> {
+    let end = found.list.last().filter(|_| found.more).map(|last| text_order(&last.digest));
+    more.extend(found.list.iter().cloned());
+    more.sort_by_cached_key(|referrer| text_order(&referrer.digest));
+    let all = more.len();
+    more.truncate(limit);
+    if let Some(end) = end {
+        more.retain(|referrer| text_order(&referrer.digest) <= end);
+    }
+    Arc::new(Referrers {
+        more: found.more || more.len() < all,
+        list: more,
+        ..Referrers::default()
     })
 }
 

@@ -16,6 +16,7 @@ stories! {
     what_else_stands_under_a_fallback_tag_is_ignored
     the_fallback_tag_of_a_long_digest_is_cut
     pages_show_every_referrer_once
+    a_page_ends_where_its_descriptors_would_be_too_large
 }
 
 const SBOM: &str = "application/vnd.cyclonedx+json";
@@ -151,6 +152,37 @@ async fn the_fallback_tag_of_a_long_digest_is_cut(world: World) {
     let fallback = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry(&old)]});
     push_manifest(&world, "acme/app", &tag, &fallback).await;
     assert_eq!(list(&world, &long, "").await.1, [entry(&old)]);
+}
+
+async fn a_page_ends_where_its_descriptors_would_be_too_large(world: World) {
+    let (descriptor, digest) = subject(&world).await;
+    for number in 0..3 {
+        let mut large = about(Some(descriptor.clone()), SBOM, &format!("large {number}"));
+        large["annotations"]["much"] = json!("x".repeat(3 << 20));
+        push_manifest(&world, "acme/app", &format!("large{number}"), &large).await;
+    }
+    let old: Vec<Value> = (0..4).map(|i| about(None, SBOM, &format!("old {i}"))).collect();
+    for (i, content) in old.iter().enumerate() {
+        push_manifest(&world, "acme/app", &format!("r{i}"), content).await;
+    }
+    let fallback = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": old.iter().map(entry).collect::<Vec<_>>()});
+    push_manifest(&world, "acme/app", &format!("sha256-{}", digest.hex()), &fallback).await;
+
+    let (mut seen, mut query) = (Vec::new(), Some(String::new()));
+    while let Some(asked) = query {
+        let answer = world.open().ask(&referrers(&digest, &asked)).await.expect(200);
+        assert!(answer.body.len() < 4 << 20, "{} bytes", answer.body.len());
+        let listed = answer.json()["manifests"].as_array().unwrap().clone();
+        seen.extend(digests(&listed));
+        query = answer.header("link").map(|link| {
+            let path = link.split_once('>').unwrap().0;
+            path.strip_prefix(&format!("</v2/acme/app/referrers/{digest}")).unwrap().to_owned()
+        });
+    }
+    let mut expected = seen.clone();
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!((seen.len(), &seen), (7, &expected));
 }
 
 async fn pages_show_every_referrer_once(world: World) {

@@ -122,7 +122,10 @@ pub(crate) struct Limits {
     pub(crate) downloads_per_principal: usize,
     pub(crate) connections: usize,
     pub(crate) connections_refused: usize,
+    pub(crate) keep_alive: Duration,
     pub(crate) h2_streams: usize,
+    pub(crate) h2_requests: usize,
+    pub(crate) page_bytes: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -229,7 +232,10 @@ impl Config {
                 downloads_per_principal: values.count("limits.downloads_per_principal", 1, MANY),
                 connections: values.count("limits.connections", 1, MANY),
                 connections_refused: values.count("limits.connections_refused", 0, MANY),
+                keep_alive: values.duration("limits.keep_alive", "1s", "1h"),
                 h2_streams: values.count("limits.h2_streams", 1, MANY),
+                h2_requests: values.count("limits.h2_requests", 1, MANY),
+                page_bytes: values.size("limits.page_bytes", 1024),
             },
             log: Log {
                 level: values.read("log.level", "info".to_owned(), |text| match crate::logs::filter(text) {

@@ -134,7 +134,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "limits.reader_idle",
         "60s",
-        "A client that takes none of the bytes that are there for it for this long is cut off.",
+        "A client that takes none of the bytes that are there for it for this long is cut off; over HTTP/2, less than 16 KiB of an answer.",
+    ),
+    setting(
+        "limits.keep_alive",
+        "60s",
+        "A connection on which nothing is asked is kept this long.",
     ),
     setting(
         "limits.h2_stream_window",
@@ -149,10 +154,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "limits.h2_streams",
         "1000",
-        "Requests that run at once on one HTTP/2 connection, at most; more are answered with 503.",
+        "Requests that run at once on one HTTP/2 connection, at most; more are answered with 503, and one that has twice as many is closed.",
     ),
+    setting("limits.h2_requests", "20000", "The same for all HTTP/2 connections together."),
     setting("limits.page_default", "100", "Entries of a page when the client names no number."),
     setting("limits.page_max", "1000", "Entries of a page, at most."),
+    setting(
+        "limits.page_bytes",
+        "4MiB",
+        "Bytes of descriptors on a page of referrers, at most, unless the first alone has more.",
+    ),
     setting("limits.manifest_references", "10000", "Descriptors in one manifest, at most."),
     setting(
         "limits.tag_parameters",
@@ -167,7 +178,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "limits.downloads",
         "2000",
-        "Answers that stream a blob at once, at most; each holds about half a MiB. More are answered with 503.",
+        "Blobs, and other answers over 64 KiB, that are sent at once, at most; each counts once for every half MiB that it holds in memory, which is once for a blob. More are answered with 503.",
     ),
     setting(
         "limits.downloads_per_principal",

@@ -3,6 +3,7 @@
 mod bridge;
 mod connections;
 mod health;
+mod http2;
 mod origin;
 mod state;
 mod tls;
@@ -10,6 +11,7 @@ mod token;
 mod unread;
 
 pub(crate) use bridge::Patience;
+pub(crate) use connections::Bounds;
 pub(crate) use origin::Origins;
 pub(crate) use state::State;
 pub(crate) use tls::Certificate;
@@ -25,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 
 /// Threads for file and database work, at most, of each worker: enough that flushes of slow disks do not hold up reads,
 /// few enough that their stacks and allocator heaps stay small.
@@ -38,14 +41,12 @@ pub(crate) struct Options {
     pub(crate) header_timeout: Duration,
     /// How long in-flight requests may take once the server is told to stop.
     pub(crate) drain_timeout: Duration,
-    /// How long a client may take none of the bytes that are there for it.
-    pub(crate) reader_idle: Duration,
-    /// Connections served at once, of all workers.
-    pub(crate) connections: usize,
+    /// How many connections and requests there may be.
+    pub(crate) bounds: Bounds,
     /// Connections over these that are open to be refused; any more wait to be accepted.
     pub(crate) connections_refused: usize,
-    /// Requests that run at once on one HTTP/2 connection.
-    pub(crate) h2_streams: usize,
+    /// Turns true when the server is told to stop.
+    pub(crate) draining: watch::Receiver<bool>,
     /// Bytes of one HTTP/2 request body that may be under way; an upload waits a round trip for each.
     pub(crate) h2_stream_window: u32,
     /// The same for all requests of one HTTP/2 connection.
@@ -61,9 +62,9 @@ pub(crate) struct Options {
 pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Options) -> anyhow::Result<actix_web::dev::Server> {
     let workers = options.workers.max(1);
     // Inherited by every connection: the kernel ends one whose peer takes nothing for so long, which no body of ours could notice.
-    let reader_idle = u32::try_from(options.reader_idle.as_millis()).unwrap_or(u32::MAX);
+    let reader_idle = u32::try_from(options.bounds.reader_idle.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(&listener, reader_idle)?;
-    let connections = Connections::new(options.connections, options.h2_streams, options.reader_idle);
+    let connections = Connections::new(options.bounds, options.draining.clone());
     let server = HttpServer::new(move || {
         // Called on each worker's thread, whose part of the heap only itself can give back.
         actix_web::rt::spawn(crate::workers::give_memory_back_forever());
@@ -81,7 +82,14 @@ pub(crate) fn serve(state: web::Data<State>, listener: TcpListener, options: &Op
     .workers(workers)
     .worker_max_blocking_threads(BLOCKING_THREADS)
     .on_connect(move |io, data| connections.opened(io, data))
-    .max_connections(options.connections.saturating_add(options.connections_refused).div_ceil(workers))
+    .keep_alive(options.bounds.keep_alive)
+    .max_connections(
+        options
+            .bounds
+            .connections
+            .saturating_add(options.connections_refused)
+            .div_ceil(workers),
+    )
     .client_request_timeout(options.header_timeout)
     .shutdown_timeout(options.drain_timeout.as_secs())
     .h2_initial_window_size(options.h2_stream_window)

@@ -6,7 +6,7 @@ use crate::auth::{Authenticator, TokenEndpoint};
 use crate::metrics::Metrics;
 use granary_formats::{Dispatch, Registry};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 /// Shared by all workers.
 pub(crate) struct State {
@@ -25,12 +25,12 @@ pub(crate) struct State {
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Whether the server is on its way down.
-    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 impl State {
     /// Whether the server is on its way down.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
     }
 }

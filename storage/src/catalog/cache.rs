@@ -45,8 +45,8 @@ pub(super) struct Cache {
     pub(super) referrers: Kept<ReferrersPage, Arc<Referrers>, DescriptorBytes>,
 }
 
-/// Repository, subject, artifact type, after which referrer, and how many.
-pub(super) type ReferrersPage = (RepositoryId, Digest, Option<String>, Option<Digest>, usize);
+/// Repository, subject, artifact type, after which referrer, how many, and of how many bytes.
+pub(super) type ReferrersPage = (RepositoryId, Digest, Option<String>, Option<Digest>, usize, u64);
 
 impl Cache {
     /// Nothing yet.

@@ -130,7 +130,8 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Artifacts whose subject is `subject`, by digest, after `after`.
+    /// Artifacts whose subject is `subject`, by digest, after `after`: `limit` of them at most, whose descriptors have
+    /// `max_bytes` at most, unless the first alone has more.
     pub async fn referrers(
         &self,
         repository: RepositoryId,
@@ -138,13 +139,15 @@ impl Catalog {
         artifact_type: Option<String>,
         after: Option<Digest>,
         limit: usize,
+        max_bytes: u64,
     ) -> Result<Arc<Referrers>> {
         let read = async || {
-            let list = self
-                .read_referrers(repository, subject, artifact_type.clone(), after, limit)
+            let (list, more) = self
+                .read_referrers(repository, subject, artifact_type.clone(), after, limit, max_bytes)
                 .await?;
             Ok(Arc::new(Referrers {
                 list,
+                more,
                 ..Referrers::default()
             }))
         };
@@ -155,7 +158,7 @@ impl Catalog {
         if artifact_type.as_ref().is_some_and(|text| text.len() > ARTIFACT_TYPE_MAX) {
             return read().await;
         }
-        let page = (repository, subject, artifact_type.clone(), after, limit);
+        let page = (repository, subject, artifact_type.clone(), after, limit, max_bytes);
         if let Some(known) = cache.referrers.get(&page) {
             return Ok(known);
         }
@@ -351,7 +354,7 @@ units! {
     pub read tags(repository: RepositoryId, after: Option<String>, limit: usize) -> Vec<String> => tags;
     /// What a tag pointed at, newest first.
     pub read tag_history(repository: RepositoryId, tag: Tag, limit: usize) -> Vec<HistoryEntry> => tag_history;
-    read read_referrers(repository: RepositoryId, subject: Digest, artifact_type: Option<String>, after: Option<Digest>, limit: usize) -> Vec<Referrer> => referrers;
+    read read_referrers(repository: RepositoryId, subject: Digest, artifact_type: Option<String>, after: Option<Digest>, limit: usize, max_bytes: u64) -> (Vec<Referrer>, bool) => referrers;
 
     /// Every blob by digest, after `after`.
     pub read check_blobs(after: Option<Digest>, limit: usize) -> Vec<BlobCheck> => check_blobs;

@@ -342,6 +342,8 @@ pub struct Referrer {
 pub struct Referrers {
     /// The page.
     pub list: Vec<Referrer>,
+    /// Whether there are more after it.
+    pub more: bool,
     /// What a format answers with it, made once and kept as long as the page is.
     pub rendered: OnceLock<Bytes>,
 }

@@ -136,6 +136,7 @@ pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str)
     Ok(true)
 }
 
+/// A page of referrers, and whether there are more after it.
 pub(crate) fn referrers(
     c: &mut Conn,
     repository: &RepositoryId,
@@ -143,31 +144,59 @@ pub(crate) fn referrers(
     artifact_type: &Option<String>,
     after: &Option<Digest>,
     limit: &usize,
-) -> Outcome<Vec<Referrer>> {
-    let mut query = artifact::table
-        .filter(artifact::repository.eq(repository.0))
-        .filter(artifact::subject.eq(subject.to_string()))
-        .filter(artifact::state.eq(LIVE))
-        .filter(artifact::descriptor.is_not_null())
-        .order(artifact::digest)
-        .limit(rows(*limit))
+    max_bytes: &u64,
+) -> Outcome<(Vec<Referrer>, bool)> {
+    let found = || {
+        let mut query = artifact::table
+            .filter(artifact::repository.eq(repository.0))
+            .filter(artifact::subject.eq(subject.to_string()))
+            .filter(artifact::state.eq(LIVE))
+            .filter(artifact::descriptor.is_not_null())
+            .order(artifact::digest)
+            .into_boxed();
+        if let Some(wanted) = artifact_type {
+            query = query.filter(artifact::artifact_type.eq(wanted));
+        }
+        if let Some(after) = after {
+            query = query.filter(artifact::digest.gt(after.to_string()));
+        }
+        query
+    };
+    // A descriptor carries its manifest's annotations, which may be megabytes: how many fit is known before they are read.
+    let sizes = found()
+        .limit(rows(limit.saturating_add(1)))
+        .select((artifact::digest, octet_length(artifact::descriptor.assume_not_null())))
+        .load::<(String, i32)>(c)?;
+    let mut bytes = 0;
+    let fitting = sizes.iter().take(*limit).take_while(|(_, size)| {
+        let is_first = bytes == 0;
+        bytes += u64::from(size.unsigned_abs());
+        is_first || bytes <= *max_bytes
+    });
+    let page = fitting.count();
+    let Some((last, _)) = page.checked_sub(1).and_then(|last| sizes.get(last)) else {
+        return Ok((Vec::new(), !sizes.is_empty()));
+    };
+    let list = found()
+        .filter(artifact::digest.le(last))
         .select((artifact::digest, artifact::artifact_type, artifact::descriptor.assume_not_null()))
-        .into_boxed();
-    if let Some(wanted) = artifact_type {
-        query = query.filter(artifact::artifact_type.eq(wanted));
-    }
-    if let Some(after) = after {
-        query = query.filter(artifact::digest.gt(after.to_string()));
-    }
-    let found = query.load::<(String, Option<String>, String)>(c)?;
-    found
-        .into_iter()
-        .map(|(digest, artifact_type, descriptor)| {
-            Ok(Referrer {
-                digest: parse(&digest)?,
-                artifact_type,
-                descriptor,
-            })
+        .load::<(String, Option<String>, String)>(c)?;
+    let list = list.into_iter().map(|(digest, artifact_type, descriptor)| {
+        Ok(Referrer {
+            digest: parse(&digest)?,
+            artifact_type,
+            descriptor,
         })
-        .collect()
+    });
+    let mut list = list.collect::<Outcome<Vec<_>>>()?;
+    // One that came between the two questions.
+    let is_over = list.len() > *limit;
+    list.truncate(*limit);
+    Ok((list, is_over || page < sizes.len()))
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// Bytes of a text.
+    fn octet_length(text: diesel::sql_types::Text) -> diesel::sql_types::Integer;
 }
