@@ -68,9 +68,7 @@ impl Digest {
 
     /// The lower-case hexadecimal part, without the algorithm.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(self.algorithm.size() * 2);
-        push_hex(&mut text, self.as_bytes());
-        text
+        hex(self.as_bytes())
     }
 
     /// The digest of `bytes`, in one go.
@@ -84,6 +82,13 @@ impl Digest {
     pub fn sha256(bytes: &[u8]) -> Self {
         Self::of(Algorithm::Sha256, bytes)
     }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    push_hex(&mut text, bytes);
+    text
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {

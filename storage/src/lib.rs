@@ -23,6 +23,7 @@ pub mod fsck;
 pub mod limits;
 pub mod name;
 mod store;
+pub mod sums;
 pub mod sweep;
 #[cfg(test)]
 mod test_support;

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
 use crate::limits::Limits;
 use crate::name::RepositoryName;
+use crate::sums::{FileSums, Promised};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -41,6 +42,19 @@ impl From<RepositoryId> for Home {
     fn from(id: RepositoryId) -> Self {
         Self::Existing(id)
     }
+}
+
+/// An upload that has become a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// The repository that links it.
+    pub repository: RepositoryId,
+    /// The blob's digest.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// The checksums, where [`Writing::with_sums`] asked for them.
+    pub sums: Option<FileSums>,
 }
 
 /// Opens, continues and ends uploads.
@@ -224,6 +238,14 @@ impl Writing {
         self.writer.offset()
     }
 
+    /// Computes the checksums that files are compared by, in the same pass as the digest.
+    ///
+    /// # Errors
+    /// Those of reading back what earlier requests brought.
+    pub async fn with_sums(&mut self) -> Result<()> {
+        self.writer.with_sums().await
+    }
+
     /// Takes in the next bytes.
     ///
     /// # Errors
@@ -284,23 +306,29 @@ impl Writing {
     /// `DigestMismatch`/`Digest`: the session is closed with it, since its bytes can never become that blob.
     /// `Conflict`/`Upload` when another request has taken the session over.
     pub async fn finish(self, expected: &Digest) -> Result<u64> {
+        self.complete((*expected).into()).await.map(|landed| landed.size)
+    }
+
+    /// As [`Writing::finish`], where any digest will do unless one was promised.
+    ///
+    /// # Errors
+    /// As [`Writing::finish`].
+    pub async fn complete(self, promised: Promised) -> Result<Landed> {
         let running = self.session.as_ref().map(|session| self.engine.ending.begin(session.id));
-        let expected = *expected;
         // On a task of its own: a client that hangs up must not stop the work between the bytes and the row.
         let work = tokio::spawn(async move {
             let by = self.by.clone();
-            let (size, repository) = self.finish_now(&expected).await?;
-            let digest = expected;
+            let landed = self.complete_now(&promised).await?;
             if let Some(running) = &running {
+                let (repository, digest) = (landed.repository, landed.digest);
                 running.finished(Finished { repository, by, digest });
             }
-            Ok(size)
+            Ok(landed)
         });
         work.await.map_err(Error::internal)?
     }
 
-    /// The blob's size, and where it is linked now.
-    async fn finish_now(self, expected: &Digest) -> Result<(u64, RepositoryId)> {
+    async fn complete_now(self, promised: &Promised) -> Result<Landed> {
         let Self {
             engine,
             writer,
@@ -309,7 +337,7 @@ impl Writing {
             session,
             ..
         } = self;
-        let blob = match writer.commit(expected).await {
+        let blob = match writer.seal(promised).await {
             Ok(blob) => blob,
             Err(error) => {
                 // A session that another request has taken over is that one's to close.
@@ -329,7 +357,13 @@ impl Writing {
                 }
             },
         };
-        let (size, key) = (blob.blob().size, blob.blob().key.clone());
+        let landed = Landed {
+            repository,
+            digest: *blob.digest(),
+            size: blob.size(),
+            sums: blob.sums().copied(),
+        };
+        let key = blob.key().clone();
         let new = NewBlob {
             repository,
             blob,
@@ -349,13 +383,13 @@ impl Writing {
                 engine.blobs.delete(&key).await?;
                 // The same request, sent twice: the other one was quicker.
                 let twin = session.and_then(|session| engine.ending.finished(session.id));
-                if twin.is_none_or(|twin| twin.digest != *expected) {
+                if twin.is_none_or(|twin| twin.digest != landed.digest) {
                     return Err(error);
                 }
             }
             Err(error) => return Err(error),
         }
-        Ok((size, repository))
+        Ok(landed)
     }
 }
 

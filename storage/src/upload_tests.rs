@@ -746,3 +746,68 @@ async fn a_client_that_hangs_up_during_the_commit_finds_its_blob_there() {
         assert_eq!((store.database.count("blob"), store.database.count("upload")), (1, 0));
     }
 }
+
+#[tokio::test]
+async fn an_upload_without_a_promised_digest_becomes_the_blob_that_it_is_with_its_checksums() {
+    for store in TestStore::all(&Limits::default()).await {
+        let content = large(7);
+        let mut writing = store
+            .stores
+            .uploads
+            .single(store.repository, alice(), Algorithm::Sha256)
+            .await
+            .unwrap();
+        writing.with_sums().await.unwrap();
+        writing.write(content.clone()).await.unwrap();
+        let landed = writing.complete(Promised::default()).await.unwrap();
+        let sums = FileSums::of(&content);
+        let expected = Landed {
+            repository: store.repository,
+            digest: Digest::sha256(&content),
+            size: content.len() as u64,
+            sums: Some(sums),
+        };
+        assert_eq!(landed, expected);
+        assert_only_blob(&store, &content).await;
+        let row = format!(
+            "blob WHERE sha1 = '{}' AND md5 = '{}' AND sha512 = '{}'",
+            sums.sha1.hex(),
+            sums.md5.hex(),
+            sums.sha512.hex()
+        );
+        assert_eq!(store.database.count(&row), 1, "{}", store.database.name);
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_came_without_checksums_gets_them_from_whoever_brings_it_as_a_file() {
+    for store in TestStore::all(&Limits::default()).await {
+        let content = bytes("a layer, and a file");
+        push(&store.stores, store.repository, &content).await.unwrap();
+        assert_eq!(store.database.count("blob WHERE sha1 IS NULL AND md5 IS NULL AND sha512 IS NULL"), 1);
+        let uploads = &store.stores.uploads;
+        let mut writing = uploads.single(store.repository, alice(), Algorithm::Sha256).await.unwrap();
+        writing.with_sums().await.unwrap();
+        writing.write(content.clone()).await.unwrap();
+        writing.complete(Promised::default()).await.unwrap();
+        let md5 = FileSums::of(&content).md5.hex();
+        assert_eq!(store.database.count(&format!("blob WHERE md5 = '{md5}'")), 1, "{}", store.database.name);
+        assert_eq!(store.files().await.1.len(), 1, "the second copy is gone");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_checksum_closes_the_upload_and_leaves_nothing() {
+    for store in TestStore::all(&Limits::default()).await {
+        let uploads = &store.stores.uploads;
+        let mut writing = uploads.single(store.repository, alice(), Algorithm::Sha256).await.unwrap();
+        writing.with_sums().await.unwrap();
+        writing.write(large(1)).await.unwrap();
+        let promised = Promised {
+            digest: None,
+            sums: vec![FileSums::of(b"something else").md5],
+        };
+        assert_eq!(refusal(writing.complete(promised).await), WRONG_DIGEST);
+        assert_nothing_stored(&store).await;
+    }
+}

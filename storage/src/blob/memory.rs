@@ -5,6 +5,7 @@ use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, Stored
 use crate::clock::{self, Millis};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind, Result, What};
+use crate::sums::{FileSums, Promised};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
@@ -29,6 +30,8 @@ struct MemoryWriter {
     upload: UploadId,
     number: u64,
     offset: u64,
+    algorithm: Algorithm,
+    sums: bool,
 }
 
 impl MemoryStore {
@@ -36,7 +39,7 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self, upload: UploadId, bytes: BytesMut) -> Box<dyn BlobWriter> {
+    fn writer(&self, upload: UploadId, algorithm: Algorithm, bytes: BytesMut) -> Box<dyn BlobWriter> {
         let mut content = self.content();
         content.writers += 1;
         let (number, offset) = (content.writers, bytes.len() as u64);
@@ -46,6 +49,8 @@ impl MemoryStore {
             upload,
             number,
             offset,
+            algorithm,
+            sums: false,
         })
     }
 }
@@ -69,15 +74,15 @@ impl MemoryWriter {
 
 #[async_trait]
 impl BlobStore for MemoryStore {
-    async fn begin(&self, upload: UploadId, _: Algorithm) -> Result<Box<dyn BlobWriter>> {
-        Ok(self.writer(upload, BytesMut::new()))
+    async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
+        Ok(self.writer(upload, algorithm, BytesMut::new()))
     }
 
-    async fn resume(&self, upload: UploadId, _: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
+    async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
         let held = self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.clone());
         let mut bytes = held.ok_or_else(|| Error::not_found(What::Upload, "the upload's bytes are gone; start again"))?;
         bytes.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
-        Ok(self.writer(upload, bytes))
+        Ok(self.writer(upload, algorithm, bytes))
     }
 
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
@@ -149,24 +154,28 @@ impl BlobWriter for MemoryWriter {
         Ok(self.offset)
     }
 
-    async fn commit(self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob> {
+    async fn with_sums(&mut self) -> Result<()> {
+        self.sums = true;
+        self.bytes(|_| ())
+    }
+
+    async fn seal(self: Box<Self>, promised: &Promised) -> Result<VerifiedBlob> {
         let bytes = self.bytes(|bytes| bytes.split().freeze())?;
         let mut content = self.store.content();
         content.uploads.remove(&self.upload);
-        let actual = Digest::of(expected.algorithm(), &bytes);
-        if actual != *expected {
-            let sentence = format!("the bytes received have the digest {actual}, not {expected}");
-            return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
-        }
-        let key = StorageKey::new(expected, &self.upload);
+        let algorithm = promised.digest.map_or(self.algorithm, |digest| digest.algorithm());
+        let digest = Digest::of(algorithm, &bytes);
+        let sums = (self.sums || promised.needs_sums(algorithm)).then(|| FileSums::of(&bytes));
+        promised.check(&digest, sums.as_ref())?;
+        let key = StorageKey::new(&digest, &self.upload);
         let blob = Blob {
-            digest: *expected,
+            digest,
             size: bytes.len() as u64,
             key: key.clone(),
             checksums: Checksums::of(&bytes),
         };
         content.blobs.insert(key, (bytes, clock::now()));
-        Ok(VerifiedBlob::new(blob))
+        Ok(VerifiedBlob::new(blob, sums))
     }
 
     async fn abort(self: Box<Self>) -> Result<()> {

@@ -17,6 +17,7 @@ pub use memory::MemoryStore;
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind, Result, What};
+use crate::sums::{FileSums, Promised};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -128,32 +129,40 @@ pub struct Blob {
 /// durable. Only a [`BlobWriter`] makes one, and a commit accepts nothing else:
 /// content is never taken on somebody's word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedBlob(Blob);
+pub struct VerifiedBlob {
+    blob: Blob,
+    sums: Option<FileSums>,
+}
 
 impl VerifiedBlob {
     /// For writers in this module only; what it says must have been proved.
-    fn new(blob: Blob) -> Self {
-        Self(blob)
+    fn new(blob: Blob, sums: Option<FileSums>) -> Self {
+        Self { blob, sums }
     }
 
     /// What has been proved.
     pub fn blob(&self) -> &Blob {
-        &self.0
+        &self.blob
+    }
+
+    /// The checksums that were computed besides, where that was asked for.
+    pub fn sums(&self) -> Option<&FileSums> {
+        self.sums.as_ref()
     }
 
     /// The digest of the bytes.
     pub fn digest(&self) -> &Digest {
-        &self.0.digest
+        &self.blob.digest
     }
 
     /// How many bytes.
     pub fn size(&self) -> u64 {
-        self.0.size
+        self.blob.size
     }
 
     /// Where they lie.
     pub fn key(&self) -> &StorageKey {
-        &self.0.key
+        &self.blob.key
     }
 }
 
@@ -256,13 +265,25 @@ pub trait BlobWriter: Send {
     /// Hands everything taken in to the store and lets go; gives the offset.
     async fn park(self: Box<Self>) -> Result<u64>;
 
-    /// Proves that the bytes have the digest `expected` and makes them durable.
-    /// When `expected` is of another algorithm than the upload was begun with, the bytes are read back and hashed anew.
+    /// Computes [`FileSums`] too, in the same pass. Bytes of an earlier request that were not summed so are read back.
+    async fn with_sums(&mut self) -> Result<()>;
+
+    /// Proves that the bytes are what was promised and makes them durable. Without a digest promised they get the one
+    /// of the algorithm that the upload was begun with. When one of another algorithm is promised, or checksums that
+    /// were not computed on the way, the bytes are read back and hashed anew.
     ///
     /// # Errors
-    /// `DigestMismatch`/`Digest` when they do not; the upload is then discarded.
+    /// `DigestMismatch`/`Digest` when they are not; the upload is then discarded.
     /// Any failure to flush counts as loss of the bytes: the upload is discarded and never retried.
-    async fn commit(self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob>;
+    async fn seal(self: Box<Self>, promised: &Promised) -> Result<VerifiedBlob>;
+
+    /// Proves that the bytes have the digest `expected` and makes them durable.
+    ///
+    /// # Errors
+    /// As [`BlobWriter::seal`].
+    async fn commit(self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob> {
+        self.seal(&(*expected).into()).await
+    }
 
     /// Throws the upload away; what a newer writer has made of it stays.
     async fn abort(self: Box<Self>) -> Result<()>;

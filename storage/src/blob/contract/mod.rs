@@ -53,6 +53,7 @@ mod processes;
 mod random;
 mod removal;
 mod resume;
+mod sums;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

@@ -6,6 +6,7 @@ use crate::blob::{Blob, StorageKey, UploadId, VerifiedBlob};
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
+use crate::sums::{FileSummer, FileSums, Promised};
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ const REHASH: usize = 256 * 1024;
 struct Sums {
     hasher: Hasher,
     summer: Summer,
+    /// Only where it was asked for.
+    file: Option<FileSummer>,
 }
 
 impl Sums {
@@ -26,12 +29,21 @@ impl Sums {
         Self {
             hasher: Hasher::new(algorithm),
             summer: Summer::default(),
+            file: None,
         }
     }
 
     fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.summer.update(bytes);
+        if let Some(file) = &mut self.file {
+            file.update(bytes);
+        }
+    }
+
+    /// Digest and checksums of everything taken in.
+    fn results(&self) -> (Digest, Option<FileSums>) {
+        (self.hasher.clone().finish(), self.file.clone().map(FileSummer::finish))
     }
 }
 
@@ -109,7 +121,7 @@ impl Sink {
         });
         let sums = match usable {
             Some(parked) => parked.sums,
-            None => sum_file(&mut *file, algorithm, written)?,
+            None => sum_file(&mut *file, Sums::new(algorithm), written)?,
         };
         file.seek(SeekFrom::Start(written))?;
         Ok(Self {
@@ -133,6 +145,32 @@ impl Sink {
             Err(_) => self.dead = Some(Dead::Broken),
         }
         done
+    }
+
+    /// Computes the checksums of files too, from the first byte on.
+    pub(super) fn with_sums(&mut self) -> Result<()> {
+        self.alive()?;
+        if self.sums.file.is_some() {
+            return Ok(());
+        }
+        let fresh = Sums {
+            file: Some(FileSummer::default()),
+            ..Sums::new(self.sums.hasher.algorithm())
+        };
+        if self.written == 0 {
+            self.sums = fresh;
+            return Ok(());
+        }
+        let written = self.written;
+        // Reading from the start to the end leaves the file where the next byte belongs; half way it does not.
+        match self.open().and_then(|file| sum_file(file, fresh, written)) {
+            Ok(sums) => self.sums = sums,
+            Err(error) => {
+                self.dead = Some(Dead::Broken);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// The state to keep until the next request. Closes the file.
@@ -166,11 +204,11 @@ impl Sink {
         }
     }
 
-    /// Takes in the last bytes, proves the digest and makes the file durable under its key.
+    /// Takes in the last bytes, proves what was promised and makes the file durable under its key.
     /// Whatever fails, the upload's file is gone afterwards.
-    pub(super) fn commit(&mut self, rest: &[u8], expected: &Digest, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
+    pub(super) fn commit(&mut self, rest: &[u8], promised: &Promised, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
         self.alive()?;
-        let done = self.try_commit(rest, expected, upload, blobs);
+        let done = self.try_commit(rest, promised, upload, blobs);
         if done.is_err() {
             // Should that fail too, the sweep takes what is left.
             let _ = self.scrap();
@@ -180,12 +218,18 @@ impl Sink {
         done
     }
 
-    fn try_commit(&mut self, rest: &[u8], expected: &Digest, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
-        let same_algorithm = expected.algorithm() == self.sums.hasher.algorithm();
+    fn try_commit(&mut self, rest: &[u8], promised: &Promised, upload: UploadId, blobs: &Path) -> Result<VerifiedBlob> {
+        let begun_with = self.sums.hasher.algorithm();
+        let algorithm = promised.digest.map_or(begun_with, |digest| digest.algorithm());
+        let same_algorithm = algorithm == begun_with;
+        if promised.needs_sums(algorithm) {
+            self.with_sums()?;
+        }
         if same_algorithm && self.file.is_none() && self.written == 0 {
             // All of it is still in memory: a wrong digest touches no disk.
             self.sums.update(rest);
-            compare(self.sums.hasher.clone().finish(), expected)?;
+            let (digest, sums) = self.sums.results();
+            promised.check(&digest, sums.as_ref())?;
             self.open()?.write_all(rest)?;
             self.written = rest.len() as u64;
         } else {
@@ -193,14 +237,12 @@ impl Sink {
         }
         failpoint::hit("blob.written")?;
         // (2) Compare the digest.
-        let algorithm = expected.algorithm();
         let written = self.written;
-        let actual = if same_algorithm {
-            self.sums.hasher.clone().finish()
-        } else {
-            sum_file(self.open()?, algorithm, written)?.hasher.finish()
-        };
-        compare(actual, expected)?;
+        let (mut digest, sums) = self.sums.results();
+        if !same_algorithm {
+            digest = sum_file(self.open()?, Sums::new(algorithm), written)?.hasher.finish();
+        }
+        promised.check(&digest, sums.as_ref())?;
         failpoint::hit("blob.compared")?;
         // (3) Flush the bytes. A failure means that they are lost: never try again on the same file.
         let (disk, from) = (self.disk.clone(), self.path.clone());
@@ -217,7 +259,7 @@ impl Sink {
             return Err(taken_over());
         }
         // (4) Give the file a key of its own.
-        let (key, path) = name(&*disk, &from, expected, upload, blobs)?;
+        let (key, path) = name(&*disk, &from, &digest, upload, blobs)?;
         // There is nothing of ours at the old path any more.
         self.file = None;
         let folder_synced = failpoint::hit("blob.renamed")
@@ -228,12 +270,13 @@ impl Sink {
             let _ = super::remove(&*disk, &path);
             return Err(error.into());
         }
-        Ok(VerifiedBlob::new(Blob {
-            digest: *expected,
+        let blob = Blob {
+            digest,
             size: written,
             key,
             checksums: self.sums.summer.clone().finish(),
-        }))
+        };
+        Ok(VerifiedBlob::new(blob, sums))
     }
 
     fn open(&mut self) -> Result<&mut dyn DiskFile> {
@@ -310,19 +353,8 @@ fn name(disk: &dyn Disk, from: &Path, digest: &Digest, upload: UploadId, blobs: 
     }
 }
 
-fn compare(actual: Digest, expected: &Digest) -> Result<()> {
-    if actual == *expected {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::DigestMismatch,
-        What::Digest,
-        format!("the bytes received have the digest {actual}, not {expected}"),
-    ))
-}
-
-fn sum_file(file: &mut dyn DiskFile, algorithm: Algorithm, length: u64) -> Result<Sums> {
-    let mut sums = Sums::new(algorithm);
+/// Takes in the first `length` bytes of a file.
+fn sum_file(file: &mut dyn DiskFile, mut sums: Sums, length: u64) -> Result<Sums> {
     file.seek(SeekFrom::Start(0))?;
     let mut left = length;
     let mut buffer = vec![0; REHASH];

@@ -5,8 +5,8 @@ use super::buffer::Buffer;
 use super::sink::Sink;
 use super::{Inner, blocking, lock};
 use crate::blob::{BlobWriter, UploadId, VerifiedBlob};
-use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::sums::Promised;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex};
@@ -102,19 +102,25 @@ impl BlobWriter for Writer {
         Ok(offset)
     }
 
-    async fn commit(mut self: Box<Self>, expected: &Digest) -> Result<VerifiedBlob> {
+    async fn with_sums(&mut self) -> Result<()> {
+        self.settle().await?;
+        let sink = self.sink.clone();
+        blocking(move || lock(&sink).with_sums()).await
+    }
+
+    async fn seal(mut self: Box<Self>, promised: &Promised) -> Result<VerifiedBlob> {
         if let Err(error) = self.settle().await {
             // Should that fail too, the sweep takes what is left.
             let _ = self.scrap().await;
             return Err(error);
         }
         let _permit = self.store.commits.acquire().await.map_err(Error::internal)?;
-        let (store, upload, sink, expected) = (self.store.clone(), self.upload, self.sink.clone(), *expected);
+        let (store, upload, sink, promised) = (self.store.clone(), self.upload, self.sink.clone(), promised.clone());
         let rest = self.buffer.take();
         blocking(move || {
             let committed = lock(&sink).commit(
                 rest.as_deref().map_or(&[], Vec::as_slice),
-                &expected,
+                &promised,
                 upload,
                 &store.root.join("blobs"),
             );

@@ -97,6 +97,16 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
             break false;
         }
     };
+    if let Some(sums) = new.blob.sums() {
+        // Also of one that was here before: it may have come as a layer, of which nobody asks for them.
+        diesel::update(blob::table.filter(blob::digest.eq(&digest)).filter(blob::sha512.is_null()))
+            .set((
+                blob::sha1.eq(sums.sha1.hex()),
+                blob::md5.eq(sums.md5.hex()),
+                blob::sha512.eq(sums.sha512.hex()),
+            ))
+            .execute(c)?;
+    }
     // A blob on its way out, or set aside as damaged, counts as absent: these bytes take its place, under their own key.
     let replaced = !inserted && {
         let absent = blob::table.filter(blob::digest.eq(&digest)).filter(blob::state.ne(LIVE));
