@@ -1,8 +1,9 @@
-//! Reading a request's body with a limit.
+//! Reading a request's body: into memory with a limit, or into an upload.
 
-use crate::handler::Body;
+use crate::handler::{Body, Head};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use granary_storage::upload::Writing;
 use granary_storage::{Error, ErrorKind, Result, What};
 
 /// The whole body, when it is at most `limit` bytes; `announced` is the request's `Content-Length`, if any.
@@ -33,4 +34,32 @@ pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, 
         return Err(Error::invalid(What::Size, "the body does not have the length that was announced"));
     }
     Ok(all.freeze())
+}
+
+/// `Content-Length`.
+///
+/// # Errors
+/// `Invalid`/`Size` when it is no number.
+pub(crate) fn content_length(head: &Head<'_>) -> Result<Option<u64>> {
+    let bad = || Error::invalid(What::Size, "Content-Length is not a number");
+    head.header("content-length")
+        .map(|text| text.trim().parse().map_err(|_| bad()))
+        .transpose()
+}
+
+/// Moves the body into the upload; `expected` bytes of it, when that is known.
+pub(crate) async fn fill(writing: &mut Writing, mut body: Body, expected: Option<u64>) -> Result<()> {
+    let start = writing.offset();
+    let disagrees = || Error::invalid(What::Size, "the body does not have the length that was announced");
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        if expected.is_some_and(|expected| writing.offset() - start + chunk.len() as u64 > expected) {
+            return Err(disagrees());
+        }
+        writing.write(chunk).await?;
+    }
+    if expected.is_some_and(|expected| writing.offset() - start != expected) {
+        return Err(disagrees());
+    }
+    Ok(())
 }

@@ -6,9 +6,9 @@ use crate::handler::{Body, Challenge, FormatHandler, Head, Operation, Reply, Rep
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use granary_storage::access::{Access, Actions, Principal, Visible};
+use granary_storage::access::{Access, Action, Actions, Principal, Visible};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, ManifestView, Repository};
+use granary_storage::catalog::{AccountId, FileView, ManifestView, Repository, StorageFormat};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub struct Granted<Op> {
     rights: Rights,
     repository: Option<Repository>,
     manifest: Option<ManifestView>,
+    file: Option<FileView>,
 }
 
 impl<Op> Granted<Op> {
@@ -75,6 +76,11 @@ impl<Op> Granted<Op> {
         self.manifest
             .as_ref()
             .ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
+    }
+
+    /// The file that the operation serves, resolved once; `None` when there is none.
+    pub fn file(&self) -> Option<&FileView> {
+        self.file.as_ref()
     }
 
     /// Asks the gate once more, for an operation that is about to make what was not there when it was first asked:
@@ -148,7 +154,7 @@ impl<F: FormatHandler> Mounted for F {
                 .await
                 .inspect_err(|_| scope = scope_of(&needs))?;
             let reader = principal.account;
-            let (granted, warnings) = resolve(cx, op, needs.clone(), principal, rights).await?;
+            let (granted, warnings) = resolve(cx, F::STORES, op, needs.clone(), principal, rights).await?;
             // Widening a token is the one refusal that an operation itself can find (a mount).
             let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
                 if error.kind() == ErrorKind::Unauthenticated {
@@ -214,6 +220,7 @@ fn slices(bytes: Bytes) -> ByteStream {
 
 async fn resolve<Op: Operation>(
     cx: &Dispatch,
+    stores: StorageFormat,
     op: Op,
     needs: Needs,
     principal: Principal,
@@ -221,7 +228,7 @@ async fn resolve<Op: Operation>(
 ) -> Result<(Granted<Op>, Vec<String>)> {
     let catalog = &cx.stores.catalog;
     let repository = match op.repository() {
-        Some(name) => catalog.repository(name.clone()).await?,
+        Some(name) => own(catalog.repository(name.clone()).await?, stores, &needs)?,
         None => None,
     };
     let manifest = match (&repository, op.serves()) {
@@ -232,6 +239,13 @@ async fn resolve<Op: Operation>(
     if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
         warnings = cx.gate.admit(&principal, repository, manifest).await?;
     }
+    let file = match (&repository, op.serves_file()) {
+        (Some(repository), Some(path)) => catalog.file(repository.id, path.clone()).await?,
+        _ => None,
+    };
+    if let (Some(repository), Some(file), false) = (&repository, &file, op.metadata_only()) {
+        warnings = cx.gate.admit_file(&principal, repository, file).await?;
+    }
     Ok((
         Granted {
             gate: cx.gate.clone(),
@@ -241,9 +255,27 @@ async fn resolve<Op: Operation>(
             rights,
             repository,
             manifest,
+            file,
         },
         warnings,
     ))
+}
+
+/// The repository, unless it holds something else than the format that was asked for it. Nothing of it can be read
+/// or removed so; what would be added to it stands against what is there.
+fn own(found: Option<Repository>, stores: StorageFormat, needs: &Needs) -> Result<Option<Repository>> {
+    let Some(other) = found.as_ref().filter(|found| found.format != stores) else {
+        return Ok(found);
+    };
+    let adds = match needs {
+        Needs::Access { required, .. } => required.iter().any(|access| access.actions.contains(Action::Create.into())),
+        Needs::Login | Needs::Listing => false,
+    };
+    if adds {
+        let sentence = format!("{} is a repository of another format ({})", other.name, other.format.as_str());
+        return Err(Error::new(ErrorKind::Conflict, What::Repository, sentence));
+    }
+    Ok(None)
 }
 
 /// The scopes that would satisfy `needs`, in the grammar of the token endpoint.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use granary_storage::Result;
 use granary_storage::access::{Access, Principal, Visible};
-use granary_storage::catalog::{ManifestView, Repository};
+use granary_storage::catalog::{FileView, ManifestView, Repository};
 
 /// The access an operation needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,4 +70,10 @@ pub trait Gate: Send + Sync + 'static {
     /// # Errors
     /// `Blocked` with the sentence of the policy.
     async fn admit(&self, by: &Principal, repository: &Repository, manifest: &ManifestView) -> Result<Vec<String>>;
+
+    /// Whether the bytes of this file may go out now; gives the warnings to send along.
+    ///
+    /// # Errors
+    /// `Blocked` with the sentence of the policy.
+    async fn admit_file(&self, by: &Principal, repository: &Repository, file: &FileView) -> Result<Vec<String>>;
 }

@@ -10,8 +10,9 @@ use crate::gate::Needs;
 use bytes::Bytes;
 use futures_util::Stream;
 use granary_storage::blob::ByteStream;
-use granary_storage::name::{Reference, RepositoryName};
-use granary_storage::{Error, Result, Stores, What};
+use granary_storage::catalog::StorageFormat;
+use granary_storage::name::{FilePath, Reference, RepositoryName};
+use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::future::Future;
 use std::pin::Pin;
@@ -45,14 +46,22 @@ pub trait Headers {
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 7] = [
+const MEANINGFUL: [&str; 15] = [
+    "content-digest",
     "content-length",
+    "content-md5",
     "content-range",
     "content-type",
     "if-match",
+    "if-modified-since",
     "if-none-match",
     "if-range",
     "range",
+    "repr-digest",
+    "x-checksum-md5",
+    "x-checksum-sha1",
+    "x-checksum-sha256",
+    "x-checksum-sha512",
 ];
 
 impl Head<'_> {
@@ -95,6 +104,15 @@ impl Head<'_> {
     pub fn query_value(&self, name: &str) -> Option<String> {
         self.query_values(name).next()
     }
+}
+
+/// Refuses a method that a path does not know; `allowed` are those it knows.
+pub(crate) fn method_not_allowed(allowed: &'static str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        What::Method(allowed),
+        "the method is not one that this path knows",
+    )
 }
 
 /// `application/x-www-form-urlencoded` decoding, except that `+` stays `+`:
@@ -205,6 +223,11 @@ pub trait Operation: Send + 'static {
     /// admission, and hands over with the grant.
     fn serves(&self) -> Option<&Reference>;
 
+    /// The file whose content goes out: as `serves`, where files are kept.
+    fn serves_file(&self) -> Option<&FilePath> {
+        None
+    }
+
     /// Whether `serves` only shows metadata (a HEAD), which admission does not refuse.
     fn metadata_only(&self) -> bool;
 }
@@ -215,6 +238,8 @@ pub trait FormatHandler: Send + Sync + 'static {
     const NAME: &'static str;
     /// The first path segment it owns: `/v2`.
     const MOUNT: &'static str;
+    /// What the repositories hold that it is about. One that holds something else is none of its own.
+    const STORES: StorageFormat;
     /// Its operations.
     type Op: Operation;
 

@@ -3,12 +3,15 @@
 //! A new format is one folder here, its `mod` line, and one `.with(…)` in [`formats`].
 
 mod body;
+mod conditions;
 #[cfg(test)]
 mod contract;
 mod dispatch;
 mod gate;
 mod handler;
 pub mod oci;
+mod paging;
+mod range;
 mod registry;
 
 pub use dispatch::{Caller, Dispatch, Granted};

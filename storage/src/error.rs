@@ -70,6 +70,8 @@ pub enum What {
     Digest,
     /// A tag.
     Tag,
+    /// A file.
+    File,
     /// A length that does not agree with the bytes.
     Size,
     /// A byte range.

@@ -234,17 +234,17 @@ async fn check_tags(stores: &Stores, checked: &mut Checked, found: &mut impl FnM
     loop {
         let page = stores.catalog.check_versions(after.clone(), PAGE).await?;
         let start = after;
-        after = page.last().map(|check| (check.repository, check.tag.to_string()));
+        after = page.last().map(|check| (check.repository, check.version.clone()));
         checked.tags += page.len() as u64;
         let wrong = |check: &&VersionCheck| !check.live || !check.recorded;
         if page.iter().any(|check| wrong(&check)) {
             let again = stores.catalog.check_versions(start, PAGE).await?;
             for check in page.iter().filter(wrong).filter(|check| again.contains(check)) {
                 if !check.live {
-                    found(Problem::TagDangles(check.name.clone(), check.tag.to_string(), check.digest));
+                    found(Problem::TagDangles(check.name.clone(), check.version.clone(), check.digest));
                 }
                 if !check.recorded {
-                    found(Problem::HistoryDiffers(check.name.clone(), check.tag.to_string()));
+                    found(Problem::HistoryDiffers(check.name.clone(), check.version.clone()));
                 }
             }
         }

@@ -4,6 +4,10 @@
 //! The parser alone completes a name of one segment with the project `library`;
 //! everything behind it sees the canonical name.
 
+mod file;
+
+pub use file::{FILE_PATH_DEPTH, FILE_PATH_MAX, FilePath};
+
 use crate::digest::Digest;
 use crate::error::{Error, Result, What};
 use std::fmt;

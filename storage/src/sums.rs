@@ -226,7 +226,12 @@ impl Promised {
             match actual {
                 Some(actual) if actual == promised => {}
                 Some(actual) => return wrong(actual.to_string(), promised.to_string()),
-                None => return Err(Error::internal(format!("nobody computed the {} of an upload", promised.kind().as_str()))),
+                None => {
+                    return Err(Error::internal(format!(
+                        "nobody computed the {} of an upload",
+                        promised.kind().as_str()
+                    )));
+                }
             }
         }
         Ok(())

@@ -784,14 +784,22 @@ async fn a_blob_that_came_without_checksums_gets_them_from_whoever_brings_it_as_
     for store in TestStore::all(&Limits::default()).await {
         let content = bytes("a layer, and a file");
         push(&store.stores, store.repository, &content).await.unwrap();
-        assert_eq!(store.database.count("blob WHERE sha1 IS NULL AND md5 IS NULL AND sha512 IS NULL"), 1);
+        assert_eq!(
+            store.database.count("blob WHERE sha1 IS NULL AND md5 IS NULL AND sha512 IS NULL"),
+            1
+        );
         let uploads = &store.stores.uploads;
         let mut writing = uploads.single(store.repository, alice(), Algorithm::Sha256).await.unwrap();
         writing.with_sums().await.unwrap();
         writing.write(content.clone()).await.unwrap();
         writing.complete(Promised::default()).await.unwrap();
         let md5 = FileSums::of(&content).md5.hex();
-        assert_eq!(store.database.count(&format!("blob WHERE md5 = '{md5}'")), 1, "{}", store.database.name);
+        assert_eq!(
+            store.database.count(&format!("blob WHERE md5 = '{md5}'")),
+            1,
+            "{}",
+            store.database.name
+        );
         assert_eq!(store.files().await.1.len(), 1, "the second copy is gone");
     }
 }

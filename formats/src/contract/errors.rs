@@ -28,7 +28,7 @@ const KINDS: [ErrorKind; 17] = [
     ErrorKind::Internal,
 ];
 
-const SUBJECTS: [What; 17] = [
+const SUBJECTS: [What; 18] = [
     What::Blob,
     What::Upload,
     What::Manifest,
@@ -38,6 +38,7 @@ const SUBJECTS: [What; 17] = [
     What::Name,
     What::Digest,
     What::Tag,
+    What::File,
     What::Size,
     What::Range,
     What::Page,

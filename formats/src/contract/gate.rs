@@ -3,7 +3,7 @@
 use crate::gate::{Gate, Held, Needs, Rights};
 use async_trait::async_trait;
 use granary_storage::access::{Principal, Visible};
-use granary_storage::catalog::{ManifestView, Repository};
+use granary_storage::catalog::{FileView, ManifestView, Repository};
 use granary_storage::{Digest, Error, ErrorKind, Result, What};
 use std::sync::Mutex;
 
@@ -69,6 +69,13 @@ impl FakeGate {
         }
     }
 
+    fn answer(&self, repository: &Repository, digest: Digest, what: What) -> Result<Vec<String>> {
+        self.admitted.lock().unwrap().push((repository.name.to_string(), digest));
+        self.admission
+            .clone()
+            .map_err(|sentence| Error::new(ErrorKind::Blocked, what, sentence).because(CAUSE))
+    }
+
     /// Admits nothing.
     pub(crate) fn blocking(sentence: &'static str) -> Self {
         Self {
@@ -98,9 +105,10 @@ impl Gate for FakeGate {
     }
 
     async fn admit(&self, _: &Principal, repository: &Repository, manifest: &ManifestView) -> Result<Vec<String>> {
-        self.admitted.lock().unwrap().push((repository.name.to_string(), manifest.digest));
-        self.admission
-            .clone()
-            .map_err(|sentence| Error::new(ErrorKind::Blocked, What::Manifest, sentence).because(CAUSE))
+        self.answer(repository, manifest.digest, What::Manifest)
+    }
+
+    async fn admit_file(&self, _: &Principal, repository: &Repository, file: &FileView) -> Result<Vec<String>> {
+        self.answer(repository, file.blob.digest, What::File)
     }
 }

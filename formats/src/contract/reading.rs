@@ -3,6 +3,7 @@
 use super::gate::FakeGate;
 use super::world::World;
 use super::{Asks, Backend, PROJECT, Sample, Specimen};
+use granary_storage::catalog::StorageFormat;
 use granary_storage::name::Reference;
 use http::Method;
 
@@ -76,12 +77,11 @@ pub(super) async fn a_warning_of_the_policy_reaches_the_client<S: Specimen>(back
         assert_eq!(asked_of, repository);
         let catalog = &world.stores.catalog;
         let repository = catalog.repository(repository.parse().unwrap()).await.unwrap().unwrap();
-        let known = catalog.manifest(repository.id, Reference::Digest(*digest)).await.unwrap();
-        assert!(
-            known.is_some(),
-            "admission was asked about {digest}, which is not in {}",
-            repository.name
-        );
+        let known = match repository.format {
+            StorageFormat::Oci => catalog.manifest(repository.id, Reference::Digest(*digest)).await.unwrap().is_some(),
+            StorageFormat::Generic => catalog.blob(repository.id, *digest).await.unwrap().is_some(),
+        };
+        assert!(known, "admission was asked about {digest}, which is not in {}", repository.name);
     }
 }
 
@@ -118,7 +118,8 @@ pub(super) async fn what_is_only_elsewhere_is_nowhere<S: Specimen>(backend: Back
             }
             for request in [sample.request.at(&target), sample.request.at(&target).as_head()] {
                 let (there, nowhere) = (held.open().ask(&request).await, absent.open().ask(&request).await);
-                assert_eq!(there, nowhere, "{} at {place}", sample.what);
+                // The two worlds were not filled at the same moment.
+                assert_eq!(there.without_times(), nowhere.without_times(), "{} at {place}", sample.what);
                 compared += usize::from(there.status == 404);
             }
         }

@@ -201,6 +201,27 @@ impl Answer {
         self
     }
 
+    /// The same without what says when something was stored.
+    pub(crate) fn without_times(&self) -> Self {
+        fn strip(value: &mut Value) {
+            match value {
+                Value::Object(map) => {
+                    map.remove("updated");
+                    map.values_mut().for_each(strip);
+                }
+                Value::Array(values) => values.iter_mut().for_each(strip),
+                _ => {}
+            }
+        }
+        let mut same = self.clone();
+        same.headers.retain(|(name, _)| name != "last-modified");
+        if let Ok(mut json) = serde_json::from_slice(&self.body) {
+            strip(&mut json);
+            same.body = json.to_string().into();
+        }
+        same
+    }
+
     /// The digest that an answer of OCI distribution names.
     pub(crate) fn digest(&self) -> Digest {
         self.header("docker-content-digest").unwrap().parse().unwrap()

@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use futures_util::StreamExt as _;
 use granary_storage::access::{Principal, Visible};
 use granary_storage::blob::{BlobStore as _, MemoryStore, Stored};
-use granary_storage::catalog::{Catalog, Event};
+use granary_storage::catalog::{Catalog, Event, StorageFormat};
 use granary_storage::limits::Limits;
 use granary_storage::name::Reference;
 use granary_storage::{Result, Stores};
@@ -96,11 +96,21 @@ impl World {
             only: None,
         };
         let mut names = BTreeMap::new();
-        for repository in catalog.list_repositories(everything, None, 1000).await.unwrap() {
-            let id = catalog.repository(repository.parse().unwrap()).await.unwrap().unwrap().id;
-            for tag in catalog.tags(id, None, 1000).await.unwrap() {
-                let target = catalog.manifest(id, Reference::Tag(tag.parse().unwrap())).await.unwrap();
-                names.insert(format!("{repository}:{tag}"), target.unwrap().digest.to_string());
+        for repository in catalog.list_repositories(everything, None, None, 1000).await.unwrap() {
+            let found = catalog.repository(repository.parse().unwrap()).await.unwrap().unwrap();
+            // Tags, or the paths of files.
+            for name in catalog.tags(found.id, None, 1000).await.unwrap() {
+                let target = match found.format {
+                    StorageFormat::Oci => {
+                        let target = catalog.manifest(found.id, Reference::Tag(name.parse().unwrap())).await;
+                        target.unwrap().unwrap().digest
+                    }
+                    StorageFormat::Generic => {
+                        let target = catalog.file(found.id, name.parse().unwrap()).await;
+                        target.unwrap().unwrap().blob.digest
+                    }
+                };
+                names.insert(format!("{repository}:{name}"), target.to_string());
             }
             names.insert(repository, String::new());
         }

@@ -1,12 +1,13 @@
 //! What there is: the base of the API, the repositories, the tags of one.
 
-use super::op::{Act, Op, Page};
+use super::op::{Act, Op};
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
+use crate::paging::{cut, next_page};
+use granary_storage::catalog::StorageFormat;
 use granary_storage::{Error, Result, Stores, What};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, LINK};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 /// `GET /v2/`: this is a registry, and the credentials hold.
@@ -20,19 +21,6 @@ pub(super) fn json_reply(body: String) -> Reply {
         .with(ReplyBody::Bytes(body.into()))
 }
 
-/// Cuts one entry more than a page down to the page, and says after which entry the next one begins.
-pub(super) fn cut<T>(entries: &mut Vec<T>, page: &Page, marker: impl Fn(&T) -> String) -> Option<String> {
-    let more = entries.len() > page.limit;
-    entries.truncate(page.limit);
-    entries.last().filter(|_| more).map(marker)
-}
-
-/// `Link` to the next page (RFC 8288).
-pub(super) fn next_page(reply: Reply, path: &str, page: &Page, last: &str, filter: &str) -> Reply {
-    let last = utf8_percent_encode(last, NON_ALPHANUMERIC);
-    reply.header(LINK, format!("<{path}?n={}&last={last}{filter}>; rel=\"next\"", page.limit))
-}
-
 /// `GET /v2/_catalog`: what the caller may read, and nothing of the rest.
 pub(super) async fn catalog(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Act::Catalog(page) = &granted.op().act else {
@@ -43,7 +31,7 @@ pub(super) async fn catalog(stores: &Stores, granted: &Granted<Op>) -> Result<Re
         limit => {
             stores
                 .catalog
-                .list_repositories(granted.visible().clone(), page.after.clone(), limit + 1)
+                .list_repositories(granted.visible().clone(), Some(StorageFormat::Oci), page.after.clone(), limit + 1)
                 .await?
         }
     };

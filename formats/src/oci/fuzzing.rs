@@ -1,9 +1,10 @@
 //! What the fuzz targets reach of this format: each function takes what a stranger sends, and fails by panicking
 //! where what was understood is not what it must be.
 
-use super::{manifest, op::Op, parse, range};
+use super::{manifest, op::Op, parse};
 use crate::gate::Needs;
 use crate::handler::{Head, Headers, Operation as _};
+use crate::range;
 use granary_storage::limits::Limits;
 use http::Method;
 

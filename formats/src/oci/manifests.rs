@@ -1,6 +1,6 @@
 //! Reading, storing and deleting manifests.
 
-use super::blobs::{CONTENT_DIGEST, FOREVER, not_modified};
+use super::blobs::{CONTENT_DIGEST, FOREVER};
 use super::manifest;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use crate::body::collect;
@@ -44,7 +44,7 @@ pub(super) fn read(granted: &Granted<Op>) -> Result<Reply> {
             .header(CACHE_CONTROL, caching)
             .header(CONTENT_DIGEST, digest.as_str())
     };
-    if not_modified(conditions, &manifest.digest) {
+    if conditions.not_modified(&manifest.digest) {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let body = match head {

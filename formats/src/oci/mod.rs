@@ -10,7 +10,6 @@ mod manifest;
 mod manifests;
 mod op;
 mod parse;
-mod range;
 mod referrers;
 mod uploads;
 
@@ -31,6 +30,7 @@ mod uploads_tests;
 
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
+use granary_storage::catalog::StorageFormat;
 use granary_storage::{Error, Result, Stores};
 use op::{Act, Op};
 
@@ -40,6 +40,7 @@ pub struct Oci;
 impl FormatHandler for Oci {
     const NAME: &'static str = "oci";
     const MOUNT: &'static str = "/v2";
+    const STORES: StorageFormat = StorageFormat::Oci;
     type Op = Op;
 
     fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {

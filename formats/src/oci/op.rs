@@ -1,8 +1,10 @@
 //! What an OCI client can ask for, typed: the operation, the access it needs and
 //! what dispatch resolves for it. How a request becomes one is `parse.rs`.
 
+use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
+use crate::paging::Page;
 use granary_storage::access::{Access, Action, Actions};
 use granary_storage::blob::UploadId;
 use granary_storage::catalog::Condition;
@@ -16,26 +18,6 @@ pub struct Named {
     pub requested: String,
     /// The canonical name.
     pub repository: RepositoryName,
-}
-
-/// One page of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Entries wanted, already cut to the limit; 0 asks for an empty page.
-    pub limit: usize,
-    /// The entry after which the page begins; it need not exist.
-    pub after: Option<String>,
-}
-
-/// Conditions of a read (RFC 9110 §13).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadConditions {
-    /// `If-None-Match`: digests (entity tags without quotes), or `*`.
-    pub if_none_match: Vec<String>,
-    /// `Range`, as it came.
-    pub range: Option<String>,
-    /// `If-Range`, as it came.
-    pub if_range: Option<String>,
 }
 
 /// `Content-Range` of a chunk: first and last byte, inclusive, without a unit.

@@ -4,10 +4,12 @@
 //! is read from the right. Percent-encoding is decoded segment by segment: an encoded
 //! slash never becomes a separator.
 
-use super::op::{Act, ChunkRange, Mount, Named, Op, Page, ReadConditions};
-use crate::handler::Head;
+use super::op::{Act, ChunkRange, Mount, Named, Op};
+use crate::body::content_length;
+use crate::conditions::{ReadConditions, condition};
+use crate::handler::{Head, method_not_allowed};
+use crate::paging::page;
 use granary_storage::blob::UploadId;
-use granary_storage::catalog::Condition;
 use granary_storage::limits::Limits;
 use granary_storage::name::{Reference, Tag};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, What};
@@ -126,21 +128,13 @@ fn read_only<T>(head: &Head<'_>, parse: impl FnOnce() -> Result<T>) -> Result<T>
     }
 }
 
-fn method_not_allowed(allowed: &'static str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        What::Method(allowed),
-        "the method is not one that this path knows",
-    )
-}
-
 fn manifest(head: &Head<'_>, text: &str, limits: &Limits) -> Result<Act> {
     let reference: Result<Reference> = text.parse();
     match *head.method {
         Method::GET | Method::HEAD => Ok(Act::ReadManifest {
             reference: absent_if_bad_tag(reference)?,
             head: *head.method == Method::HEAD,
-            conditions: conditions(head),
+            conditions: ReadConditions::of(head),
         }),
         Method::DELETE => Ok(Act::DeleteManifest {
             reference: absent_if_bad_tag(reference)?,
@@ -197,7 +191,7 @@ fn blob(head: &Head<'_>, digest: Digest) -> Result<Act> {
         Method::GET | Method::HEAD => Ok(Act::ReadBlob {
             digest,
             head: *head.method == Method::HEAD,
-            conditions: conditions(head),
+            conditions: ReadConditions::of(head),
         }),
         Method::DELETE => Ok(Act::DeleteBlob { digest }),
         _ => Err(method_not_allowed("GET, HEAD, DELETE")),
@@ -266,30 +260,6 @@ fn referrers(head: &Head<'_>, digest: &str, limits: &Limits) -> Result<Act> {
     })
 }
 
-fn page(head: &Head<'_>, limits: &Limits) -> Result<Page> {
-    let limit = match head.query_value("n") {
-        None => limits.page_default.min(limits.page_max),
-        Some(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // More digits than a number holds is simply more than the limit.
-            text.parse::<usize>().unwrap_or(usize::MAX).min(limits.page_max)
-        }
-        Some(_) => return Err(Error::invalid(What::Page, "n is a number of entries, 0 or more")),
-    };
-    // No name holds a NUL, and nothing sorts between a name and itself with one behind it: what follows is moot.
-    let before_nul = |text: String| text.split('\0').next().map(str::to_owned);
-    Ok(Page {
-        limit,
-        after: head.query_value("last").filter(|text| !text.is_empty()).and_then(before_nul),
-    })
-}
-
-fn content_length(head: &Head<'_>) -> Result<Option<u64>> {
-    let bad = || Error::invalid(What::Size, "Content-Length is not a number");
-    head.header("content-length")
-        .map(|text| text.trim().parse().map_err(|_| bad()))
-        .transpose()
-}
-
 /// `Content-Range: <first>-<last>`; the form with a unit and a total is accepted too.
 fn chunk_range(head: &Head<'_>) -> Result<Option<ChunkRange>> {
     let Some(text) = head.header("content-range") else {
@@ -310,48 +280,6 @@ fn chunk_range(head: &Head<'_>) -> Result<Option<ChunkRange>> {
         .filter(|(first, last)| first <= last && *last < u64::MAX)
         .map(|(first, last)| Some(ChunkRange { first, last }))
         .ok_or_else(|| Error::invalid(What::Size, "Content-Range is written <first byte>-<last byte>"))
-}
-
-/// The tags in an `If-Match` or `If-None-Match`, without quotes and weakness.
-fn entity_tags(text: &str) -> Vec<String> {
-    let tag = |part: &str| part.trim().trim_start_matches("W/").trim_matches('"').to_owned();
-    text.split(',').map(tag).filter(|tag| !tag.is_empty()).collect()
-}
-
-fn conditions(head: &Head<'_>) -> ReadConditions {
-    ReadConditions {
-        if_none_match: head.header_list("if-none-match").map(|list| entity_tags(&list)).unwrap_or_default(),
-        range: head.header("range").map(str::to_owned),
-        if_range: head.header("if-range").map(str::to_owned),
-    }
-}
-
-/// Both conditions count where both stand (RFC 9110 §13.2.2).
-fn condition(head: &Head<'_>) -> Condition {
-    let digests = |tags: &[String]| tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-    let must_match = head.header_list("if-match").map(|list| {
-        // §13.1.1: compared strongly, so a weak tag matches nothing.
-        let strong = list.split(',').filter(|tag| !tag.trim_start().starts_with("W/"));
-        let tags = entity_tags(&strong.collect::<Vec<_>>().join(","));
-        if tags.iter().any(|tag| tag == "*") {
-            Condition::Present
-        } else {
-            Condition::OneOf(digests(&tags))
-        }
-    });
-    let must_not_match = head.header_list("if-none-match").map(|list| {
-        let tags = entity_tags(&list);
-        if tags.iter().any(|tag| tag == "*") {
-            Condition::Absent
-        } else {
-            Condition::NoneOf(digests(&tags))
-        }
-    });
-    match (must_match, must_not_match) {
-        (Some(one), Some(other)) => Condition::Both(Box::new((one, other))),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => Condition::Always,
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::handler::Headers;
+use granary_storage::catalog::Condition;
 use proptest::prelude::*;
 
 struct Sent<'h>(&'h [(&'h str, &'h str)]);

@@ -2,11 +2,12 @@
 //! little is known. Manifests listed under the fallback tag of clients that predate the
 //! API are folded in (distribution-spec, "Enabling the Referrers API").
 
-use super::discovery::{next_page, not_asked};
+use super::discovery::not_asked;
 use super::manifest::OCI_INDEX;
 use super::op::{Act, Op};
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
+use crate::paging::next_page;
 use granary_storage::catalog::{Referrer, Referrers, RepositoryId};
 use granary_storage::name::Reference;
 use granary_storage::{Digest, Result, Stores};

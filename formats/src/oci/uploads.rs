@@ -4,10 +4,10 @@
 use super::blobs::CONTENT_DIGEST;
 use super::error;
 use super::op::{Act, ChunkRange, Mount, OPTIONAL_MOUNT_SOURCE, Op};
+use crate::body::fill;
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Reply};
-use futures_util::StreamExt as _;
 use granary_storage::blob::UploadId;
 use granary_storage::catalog::{Repository, RepositoryId, StorageFormat};
 use granary_storage::upload::{Home, Writing};
@@ -261,23 +261,6 @@ fn check_announced(stores: &Stores, offset: u64, length: Option<u64>) -> Result<
 
 fn length_of(range: ChunkRange) -> u64 {
     range.last - range.first + 1
-}
-
-/// Moves the body into the upload; `expected` bytes of it, when that is known.
-async fn fill(writing: &mut Writing, mut body: Body, expected: Option<u64>) -> Result<()> {
-    let start = writing.offset();
-    let disagrees = || Error::invalid(What::Size, "the body does not have the length that was announced");
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk?;
-        if expected.is_some_and(|expected| writing.offset() - start + chunk.len() as u64 > expected) {
-            return Err(disagrees());
-        }
-        writing.write(chunk).await?;
-    }
-    if expected.is_some_and(|expected| writing.offset() - start != expected) {
-        return Err(disagrees());
-    }
-    Ok(())
 }
 
 /// Ends a request that failed in the middle. What a plain stream brought until then is kept, so that the

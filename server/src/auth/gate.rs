@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use granary_formats::{Gate, Held, Needs, Rights};
 use granary_storage::access::{Access, Actions, Principal, Visible};
-use granary_storage::catalog::{AccountFacts, Catalog, ManifestView, Repository};
+use granary_storage::catalog::{AccountFacts, Catalog, FileView, ManifestView, Repository};
 use granary_storage::{Error, ErrorKind, Result, What};
 use std::sync::Arc;
 
@@ -153,6 +153,10 @@ impl Gate for AccessGate {
 
     async fn admit(&self, _: &Principal, _: &Repository, _: &ManifestView) -> Result<Vec<String>> {
         // No policy exists yet: everything that may be read may be pulled.
+        Ok(Vec::new())
+    }
+
+    async fn admit_file(&self, _: &Principal, _: &Repository, _: &FileView) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::error::Result;
 use crate::failpoint;
-use crate::name::{ProjectName, Reference, RepositoryName, Tag};
+use crate::name::{FilePath, ProjectName, Reference, RepositoryName, Tag};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -301,8 +301,8 @@ units! {
     read read_repository(name: RepositoryName) -> Option<Repository> => repository;
     write make_repository(name: RepositoryName, format: StorageFormat, owner: Option<AccountId>, by: Arc<str>) -> Repository => make_repository
         forgets |cache, _| cache.facts.forget_all();
-    /// Names of repositories that hold something, bytewise, after `after`.
-    pub read list_repositories(visible: Visible, after: Option<String>, limit: usize) -> Vec<String> => list_repositories;
+    /// Names of repositories that hold something (of one format, where it is named), bytewise, after `after`.
+    pub read list_repositories(visible: Visible, format: Option<StorageFormat>, after: Option<String>, limit: usize) -> Vec<String> => list_repositories;
 
     read read_blob(repository: RepositoryId, digest: Digest) -> Option<BlobView> => blob;
     /// Extends a link's lease; never shortens it.
@@ -400,4 +400,17 @@ units! {
     pub read cursor(follower: String) -> i64 => cursor;
     /// Records how far a follower has read.
     pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
+
+    /// A file by its path; `None` unless its bytes are linked in the repository.
+    pub read file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
+    /// What storing a file at a path would meet.
+    pub read file_place(repository: RepositoryId, path: FilePath) -> FilePlace => file_place;
+    /// What a folder holds directly (the whole repository for `None`), bytewise by marker, after `after`.
+    pub read list_files(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files;
+    /// Stores a file under its path; changes nothing when it is there already. `PreconditionFailed`/`File`;
+    /// `Conflict`/`File` when a file would have to be a folder; `Denied`/`File` when the path may not be overwritten;
+    /// `Conflict`/`Blob` when the bytes are not linked in the repository.
+    pub write put_file(new: Arc<NewFile>) -> FileStored => put_file;
+    /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
+    pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file;
 }

@@ -5,7 +5,8 @@ use crate::access::Role;
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
-use crate::name::{ProjectName, RepositoryName, Tag};
+use crate::name::{FilePath, ProjectName, RepositoryName, Tag};
+use crate::sums::FileSums;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -348,6 +349,96 @@ pub struct Referrers {
     pub rendered: OnceLock<Bytes>,
 }
 
+/// A file to be stored under a path. Its bytes are linked in the repository already.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The path.
+    pub path: FilePath,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+    /// The media type that the client named.
+    pub media_type: Option<String>,
+    /// What must hold for the path.
+    pub condition: Condition,
+    /// Whether the caller may store other content under an existing path.
+    pub may_overwrite: bool,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// How a file came to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileStored {
+    /// The path was free.
+    Created,
+    /// The path held this content before.
+    Replaced(Digest),
+    /// The path holds just this content already; nothing was changed.
+    Unchanged,
+}
+
+/// What stands at a path, as far as storing a file there is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilePlace {
+    /// The content of the file that is there.
+    pub current: Option<Digest>,
+    /// A file that would have to be a folder, or one in the folder that would have to be a file.
+    pub in_the_way: Option<String>,
+}
+
+/// A file as it goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileView {
+    /// Its path.
+    pub path: FilePath,
+    /// Its bytes.
+    pub blob: Blob,
+    /// The media type that the client named.
+    pub media_type: Option<Arc<str>>,
+    /// Its checksums, where they are known.
+    pub sums: Option<FileSums>,
+    /// When the path was last pointed at other content.
+    pub updated_at: Millis,
+    /// By whom.
+    pub updated_by: Arc<str>,
+}
+
+/// What a folder holds directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderEntry {
+    /// A folder, by its name.
+    Folder(String),
+    /// A file.
+    File {
+        /// Its name in the folder.
+        name: String,
+        /// Its digest.
+        digest: Digest,
+        /// How many bytes.
+        size: u64,
+        /// The media type that the client named.
+        media_type: Option<String>,
+        /// When the path was last pointed at other content.
+        updated_at: Millis,
+        /// By whom.
+        updated_by: String,
+    },
+}
+
+impl FolderEntry {
+    /// What a page that begins after this entry names: a folder's name ends in `/`.
+    pub fn marker(&self) -> String {
+        match self {
+            Self::Folder(name) => format!("{name}/"),
+            Self::File { name, .. } => name.clone(),
+        }
+    }
+}
+
 /// A blob as the check of the whole store sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobCheck {
@@ -372,15 +463,15 @@ pub struct ArtifactCheck {
     pub missing: Vec<Digest>,
 }
 
-/// A live tag as the check of the whole store sees it.
+/// A live tag, or the path of a live file, as the check of the whole store sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionCheck {
     /// Its repository.
     pub repository: RepositoryId,
     /// That repository's name.
     pub name: String,
-    /// The tag.
-    pub tag: Tag,
+    /// The tag or path.
+    pub version: String,
     /// What it points at.
     pub digest: Digest,
     /// Whether that is live.

@@ -86,6 +86,8 @@ diesel::table! {
         updated_at -> BigInt,
         updated_by -> Text,
         state -> Text,
+        media_type -> Nullable<Text>,
+        labels -> Text,
     }
 }
 

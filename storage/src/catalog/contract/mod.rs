@@ -8,6 +8,7 @@ mod accounts;
 mod blobs;
 mod deletions;
 mod events;
+mod files;
 mod manifests;
 mod projects;
 mod races;

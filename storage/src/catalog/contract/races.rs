@@ -42,6 +42,9 @@ on_postgres!(
     an_event_that_is_rolled_back_holds_nobody_up,
     a_transaction_without_events_holds_nobody_up,
     a_transaction_of_many_events_takes_one_lock,
+    a_file_waits_for_a_folder_of_its_name_and_is_refused,
+    files_of_one_new_folder_do_not_wait_for_each_other,
+    content_that_loses_its_last_path_while_it_gets_another_stays,
 );
 
 /// The other one in the race: a transaction that stays open until told.
@@ -347,4 +350,75 @@ async fn a_transaction_of_many_events_takes_one_lock(database: &TestDatabase) {
     }
     let held = "pg_locks l JOIN pg_database d ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()";
     assert_eq!(database.count(held), 1);
+}
+
+fn put_file(catalog: &Catalog, new: NewFile) -> impl Future<Output = Result<FileStored>> + use<> {
+    let catalog = catalog.clone();
+    async move { catalog.put_file(Arc::new(new)).await }
+}
+
+fn file(repository: RepositoryId, path: &str, content: &str) -> NewFile {
+    NewFile {
+        repository,
+        path: path.parse().unwrap(),
+        digest: digest(content),
+        size: content.len() as u64,
+        media_type: None,
+        condition: Condition::Always,
+        may_overwrite: true,
+        by: somebody(),
+    }
+}
+
+async fn a_file_waits_for_a_folder_of_its_name_and_is_refused(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    push_blob(catalog, api, "one").await;
+    for (first, second) in [("a/b/c", "a"), ("a/b/c", "a/b"), ("x", "x/y/z"), ("v/w", "v/w/x")] {
+        let mut rival = Rival::begin(database);
+        rival.does(|c| queries::put_file(c, &file(api, first, "one")));
+        let stored = start(database, put_file(catalog, file(api, second, "one"))).await;
+        assert!(!stored.is_finished(), "{second} did not wait for {first}");
+        rival.commits();
+        assert_eq!(refusal(stored.await.unwrap()), (ErrorKind::Conflict, What::File), "{second}");
+    }
+}
+
+async fn files_of_one_new_folder_do_not_wait_for_each_other(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    for content in ["one", "two"] {
+        push_blob(catalog, api, content).await;
+    }
+    let mut rival = Rival::begin(database);
+    rival.does(|c| queries::put_file(c, &file(api, "a/b/one", "one")));
+    // Its end is not waited for, and it comes before the rival's.
+    put_file(catalog, file(api, "a/b/two", "two")).await.unwrap();
+    rival.commits();
+    assert_eq!(database.count("version WHERE state = 'live'"), 2);
+}
+
+async fn content_that_loses_its_last_path_while_it_gets_another_stays(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    push_blob(catalog, api, "one").await;
+    put_file(catalog, file(api, "old", "one")).await.unwrap();
+    let mut rival = Rival::begin(database);
+    rival.does(|c| queries::put_file(c, &file(api, "new", "one")));
+    let (own, path) = (catalog.clone(), "old".parse().unwrap());
+    let deleted = start(
+        database,
+        async move { own.delete_file(api, path, Condition::Always, somebody()).await },
+    )
+    .await;
+    rival.commits();
+    assert!(deleted.await.unwrap().unwrap());
+    assert_eq!(database.count("artifact WHERE state = 'live'"), 1);
+    // The other way round: the deletion is first, and the content comes back from the trash.
+    let mut rival = Rival::begin(database);
+    rival.does(|c| queries::delete_file(c, &api, &"new".parse().unwrap(), &Condition::Always, &somebody()));
+    let stored = start(database, put_file(catalog, file(api, "third", "one"))).await;
+    rival.commits();
+    assert_eq!(stored.await.unwrap().unwrap(), FileStored::Created);
+    assert_eq!(database.count("artifact WHERE state = 'live'"), 1);
 }

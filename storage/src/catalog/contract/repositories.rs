@@ -72,7 +72,7 @@ async fn repositories_that_hold_something_are_listed_bytewise_in_pages(database:
 
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = catalog.list_repositories(everything(), after, 3).await.unwrap();
+        let page = catalog.list_repositories(everything(), None, after, 3).await.unwrap();
         let Some(last) = page.last() else { break };
         assert!(page.len() <= 3);
         after = Some(last.clone());
@@ -80,7 +80,7 @@ async fn repositories_that_hold_something_are_listed_bytewise_in_pages(database:
     }
     assert_eq!(seen, sorted);
     assert_eq!(
-        catalog.list_repositories(everything(), Some("a/b1".into()), 1).await.unwrap(),
+        catalog.list_repositories(everything(), None, Some("a/b1".into()), 1).await.unwrap(),
         ["a/b_c"]
     );
 }
@@ -95,7 +95,7 @@ async fn a_list_shows_what_is_visible_and_nothing_else(database: &TestDatabase) 
     let list = async |projects: Option<Vec<ProjectId>>, public: bool, only: Option<&[&str]>| {
         let only = only.map(|names| names.iter().copied().map(name).collect());
         let visible = Visible { projects, public, only };
-        catalog.list_repositories(visible, None, 100).await.unwrap()
+        catalog.list_repositories(visible, None, None, 100).await.unwrap()
     };
     assert_eq!(list(Some(vec![]), false, None).await, Vec::<String>::new());
     assert_eq!(list(Some(vec![]), true, None).await, ["open/one"]);
@@ -108,6 +108,6 @@ async fn a_list_shows_what_is_visible_and_nothing_else(database: &TestDatabase) 
     assert_eq!(list(Some(vec![mine]), true, Some(scopes)).await, ["mine/two"]);
     assert_eq!(list(None, true, Some(scopes)).await, ["mine/two", "theirs/one"]);
     assert_eq!(list(None, true, Some(&[])).await, Vec::<String>::new());
-    let nothing = catalog.list_repositories(Visible::NOTHING, None, 100).await.unwrap();
+    let nothing = catalog.list_repositories(Visible::NOTHING, None, None, 100).await.unwrap();
     assert_eq!(nothing, Vec::<String>::new());
 }

@@ -61,7 +61,7 @@ macro_rules! reader {
                 manifest: (String, Vec<u8>),
                 artifact: Artifact,
                 edge: (i64, String, String, String, bool),
-                version: (i64, String, String, i64, String, String),
+                version: (i64, String, String, i64, String, String, Option<String>, String),
                 version_history: (i64, i64, String, Option<String>, i64, String),
                 upload: (String, i64, String, String, i64, i64, i64),
                 event: (i64, i64, String, String, Option<i64>, String),

@@ -13,6 +13,11 @@ pub(crate) fn lock_names(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// Keeps others from taking these names for themselves alone.
+pub(crate) fn share_names(_: &mut Conn, _: i64, _: &[&str]) -> Outcome<()> {
+    Ok(())
+}
+
 /// Keeps these versions as they are.
 pub(crate) fn lock_versions(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
     Ok(())

@@ -29,6 +29,18 @@ pub(crate) fn lock_names(c: &mut Conn, repository: i64, names: &[String]) -> Out
     Ok(())
 }
 
+/// Keeps others from taking these names for themselves alone; who also shares them goes on. Each name stands before
+/// those that begin with it: whoever takes several goes from the outside in.
+pub(crate) fn share_names(c: &mut Conn, repository: i64, names: &[&str]) -> Outcome<()> {
+    for name in names {
+        diesel::sql_query("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, $2))")
+            .bind::<Text, _>(name)
+            .bind::<BigInt, _>(repository)
+            .execute(c)?;
+    }
+    Ok(())
+}
+
 /// Keeps these versions as they are. A deletion of what they point at takes no lock on their names: it may be thousands.
 pub(crate) fn lock_versions(c: &mut Conn, repository: i64, names: &[String]) -> Outcome<()> {
     version::table

@@ -1,14 +1,13 @@
 //! Reading everything, a page at a time, to compare what belongs together. Writes nothing.
 
 use super::super::super::fault::Outcome;
-use super::super::super::model::{ArtifactCheck, BlobCheck, RepositoryId, Upload, VersionCheck};
+use super::super::super::model::{ArtifactCheck, BlobCheck, EdgeRole, Kind, RepositoryId, Upload, VersionCheck};
 use super::super::super::schema::{artifact, blob, edge, manifest, repository, repository_blob, upload, version, version_history};
 use super::Conn;
 use super::rows::{LIVE, parse, rows, unsigned};
 use super::uploads;
 use crate::blob::{Blob, Checksums, UploadId};
 use crate::digest::Digest;
-use crate::name::Tag;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use std::collections::HashSet;
@@ -41,7 +40,7 @@ pub(crate) fn check_artifacts(c: &mut Conn, after: &Option<(RepositoryId, Digest
     super::dialect::snapshot(c, |c| artifacts_now(c, after, limit))
 }
 
-/// Live tags after `after`, as of one moment.
+/// Live tags and paths after `after`, as of one moment.
 pub(crate) fn check_versions(c: &mut Conn, after: &Option<(RepositoryId, String)>, limit: &usize) -> Outcome<Vec<VersionCheck>> {
     super::dialect::snapshot(c, |c| versions_now(c, after, limit))
 }
@@ -67,17 +66,20 @@ fn artifacts_now(c: &mut Conn, after: &Option<(RepositoryId, Digest)>, limit: &u
             artifact::repository,
             repository::full_name,
             artifact::digest,
+            artifact::kind,
             manifest::bytes.nullable(),
         ))
-        .load::<(i64, String, String, Option<Vec<u8>>)>(c)?;
+        .load::<(i64, String, String, String, Option<Vec<u8>>)>(c)?;
     let mut checks = Vec::with_capacity(found.len());
-    for (repository, name, text, bytes) in found {
+    for (repository, name, text, kind, bytes) in found {
         let digest: Digest = parse(&text)?;
+        // A file has no manifest: its bytes are a blob, and checked with the others.
+        let is_file = kind == Kind::File.as_str();
         checks.push(ArtifactCheck {
             repository: RepositoryId(repository),
             name,
             digest,
-            intact: bytes.is_some_and(|bytes| Digest::of(digest.algorithm(), &bytes) == digest),
+            intact: is_file || bytes.is_some_and(|bytes| Digest::of(digest.algorithm(), &bytes) == digest),
             missing: missing(c, repository, &text)?,
         });
     }
@@ -108,6 +110,8 @@ fn missing(c: &mut Conn, repository: i64, parent: &str) -> Outcome<Vec<Digest>> 
         .inner_join(edge::table.on(edge::repository.eq(artifact::repository).and(edge::child.eq(artifact::digest))))
         .filter(edge::repository.eq(repository))
         .filter(edge::parent.eq(parent))
+        // Config, layers and the bytes of a file are blobs and nothing else will do.
+        .filter(edge::role.eq(EdgeRole::Child.as_str()))
         .filter(artifact::state.eq(LIVE))
         .select(edge::child)
         .load::<String>(c)?;
@@ -156,7 +160,7 @@ fn versions_now(c: &mut Conn, after: &Option<(RepositoryId, String)>, limit: &us
         checks.push(VersionCheck {
             repository: RepositoryId(repository),
             name: full_name,
-            tag: parse::<Tag>(&name)?,
+            version: name,
             live,
             recorded: last.as_deref() == Some(digest.as_str()),
             digest: parse(&digest)?,

@@ -111,8 +111,18 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
     Ok((Deleted::Done, tags))
 }
 
-/// Moves a live version to the trash; whether there was one.
+/// Moves a live tag to the trash; whether there was one.
 pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str) -> Outcome<bool> {
+    if !trash_name(c, repository, name, by)? {
+        return Ok(false);
+    }
+    record(c, by, "tag.deleted", Some(repository), &json!({"tag": name}))?;
+    failpoint::hit("tag.deleted")?;
+    Ok(true)
+}
+
+/// Moves a live version of any kind to the trash and ends its history; whether there was one.
+pub(super) fn trash_name(c: &mut Conn, repository: i64, name: &str, by: &str) -> Outcome<bool> {
     let now = clock::now();
     let live = version::table
         .filter(version::repository.eq(repository))
@@ -131,8 +141,6 @@ pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str)
             version_history::principal.eq(by),
         ))
         .execute(c)?;
-    record(c, by, "tag.deleted", Some(repository), &json!({"tag": name}))?;
-    failpoint::hit("tag.deleted")?;
     Ok(true)
 }
 

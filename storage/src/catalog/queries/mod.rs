@@ -6,6 +6,7 @@
 mod accounts;
 mod blobs;
 mod events;
+mod files;
 mod fsck;
 mod manifests;
 mod projects;
@@ -19,6 +20,7 @@ mod uploads;
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
 pub(crate) use events::*;
+pub(crate) use files::*;
 pub(crate) use fsck::*;
 pub(crate) use manifests::*;
 pub(crate) use projects::*;

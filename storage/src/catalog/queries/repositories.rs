@@ -101,7 +101,13 @@ fn same_format(found: Repository, wanted: StorageFormat) -> Outcome<Repository> 
     )
 }
 
-pub(crate) fn list_repositories(c: &mut Conn, visible: &Visible, after: &Option<String>, limit: &usize) -> Outcome<Vec<String>> {
+pub(crate) fn list_repositories(
+    c: &mut Conn,
+    visible: &Visible,
+    format: &Option<StorageFormat>,
+    after: &Option<String>,
+    limit: &usize,
+) -> Outcome<Vec<String>> {
     let mut query = repository::table
         .inner_join(project::table)
         .filter(repository::full_name.gt(after.as_deref().unwrap_or("")))
@@ -114,6 +120,9 @@ pub(crate) fn list_repositories(c: &mut Conn, visible: &Visible, after: &Option<
         .limit(rows(*limit))
         .select(repository::full_name)
         .into_boxed();
+    if let Some(format) = format {
+        query = query.filter(repository::format.eq(format.as_str()));
+    }
     if let Some(projects) = &visible.projects {
         let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
         query = query.filter(

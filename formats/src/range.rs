@@ -1,10 +1,14 @@
 //! Byte ranges of a blob (RFC 9110 §14): single, suffix, open and several at once.
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use granary_storage::Stores;
+use granary_storage::blob::{Blob, ByteStream};
 use std::ops::Range;
 
 /// What a `Range` header asks of content of a known size.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// Everything: no range, or one to be ignored.
     Whole,
     /// One part.
@@ -16,7 +20,7 @@ pub(super) enum Wanted {
 }
 
 /// Reads a `Range` header. One that is malformed, of another unit, or of more than `most` parts is ignored.
-pub(super) fn wanted(header: &str, size: u64, most: usize) -> Wanted {
+pub(crate) fn wanted(header: &str, size: u64, most: usize) -> Wanted {
     let Some(list) = header.trim().strip_prefix("bytes=") else {
         return Wanted::Whole;
     };
@@ -64,6 +68,44 @@ fn number(text: &str) -> Option<u64> {
     }
     // More digits than a number holds is simply past the end.
     Some(text.parse().unwrap_or(u64::MAX))
+}
+
+/// `Content-Range` of a part.
+pub(crate) fn content_range(range: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.end - 1)
+}
+
+/// What stands between the parts of a blob: nothing that its bytes are known to hold.
+pub(crate) fn boundary(blob: &Blob) -> String {
+    format!("granary-{}", &blob.digest.hex()[..32])
+}
+
+/// Several parts as one body (RFC 9110 §14.6), and its length. Each part is opened when its turn comes.
+pub(crate) fn multipart(stores: &Stores, blob: &Blob, ranges: Vec<Range<u64>>, content_type: &str) -> (u64, ByteStream) {
+    let (size, boundary) = (blob.size, boundary(blob));
+    let heading = |range: &Range<u64>| {
+        let content_range = content_range(range, size);
+        Bytes::from(format!(
+            "\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {content_range}\r\n\r\n"
+        ))
+    };
+    let parts: Vec<(Bytes, Range<u64>)> = ranges.into_iter().map(|range| (heading(&range), range)).collect();
+    let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+    let len = parts
+        .iter()
+        .map(|(heading, range)| heading.len() as u64 + range.end - range.start)
+        .sum::<u64>()
+        + end.len() as u64;
+    let (stores, blob) = (stores.clone(), blob.clone());
+    let body = stream::iter(parts).flat_map(move |(heading, range)| {
+        let (stores, blob) = (stores.clone(), blob.clone());
+        let content = stream::once(async move { stores.read(&blob, range).await }).flat_map(|opened| match opened {
+            Ok(content) => content,
+            Err(error) => Box::pin(stream::iter([Err(error)])),
+        });
+        stream::iter([Ok(heading)]).chain(content)
+    });
+    (len, Box::pin(body.chain(stream::iter([Ok(end)]))))
 }
 
 #[cfg(test)]

@@ -1,0 +1,439 @@
+//! Files: paths that point at content, one at a time, none of them a file and a folder at once.
+
+use super::*;
+use crate::error::{ErrorKind, What};
+use crate::name::FilePath;
+use crate::sums::FileSums;
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
+
+on_each_database!(
+    a_file_is_found_by_its_path_with_all_there_is_to_know,
+    the_same_content_again_changes_nothing,
+    other_content_takes_the_place_and_the_history_remembers,
+    equal_bytes_under_two_paths_are_one_artifact_and_differ_in_what_the_paths_say,
+    content_without_a_path_is_in_the_trash_and_comes_back_with_one,
+    a_deleted_file_is_gone_and_its_path_free,
+    conditions_compare_and_swap_a_file,
+    who_may_not_overwrite_may_only_add_files,
+    no_path_is_a_file_and_a_folder,
+    bytes_that_the_repository_does_not_link_make_no_file,
+    a_file_is_nowhere_else,
+    a_folder_is_listed_bytewise_in_pages,
+    a_page_may_begin_where_nothing_is,
+    many_files_in_one_new_folder_are_all_stored,
+    of_many_files_and_folders_of_one_name_either_kind_wins,
+    of_many_who_want_the_path_free_one_wins,
+);
+
+fn path(text: &str) -> FilePath {
+    text.parse().unwrap()
+}
+
+async fn files(catalog: &Catalog) -> RepositoryId {
+    let made = catalog.ensure_repository(name("acme/firmware"), StorageFormat::Generic, None, somebody());
+    made.await.unwrap().id
+}
+
+/// A file to be stored, its bytes linked.
+async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> NewFile {
+    push_blob(catalog, repository, content).await;
+    NewFile {
+        repository,
+        path: path(at),
+        digest: digest(content),
+        size: content.len() as u64,
+        media_type: None,
+        condition: Condition::Always,
+        may_overwrite: true,
+        by: somebody(),
+    }
+}
+
+async fn put(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> FileStored {
+    let new = new(catalog, repository, at, content).await;
+    catalog.put_file(Arc::new(new)).await.unwrap()
+}
+
+/// The content at a path.
+async fn at(catalog: &Catalog, repository: RepositoryId, at: &str) -> Option<Digest> {
+    let found = catalog.file(repository, path(at)).await.unwrap();
+    found.map(|file| file.blob.digest)
+}
+
+/// The markers in a folder, page by page.
+async fn listed(catalog: &Catalog, repository: RepositoryId, folder: Option<&str>, limit: usize) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = catalog.list_files(repository, folder.map(path), after, limit).await.unwrap();
+        assert!(page.len() <= limit);
+        let Some(last) = page.last() else { return all };
+        after = Some(last.marker());
+        all.extend(page.iter().map(FolderEntry::marker));
+    }
+}
+
+/// States of the artifacts of a content.
+fn artifacts(database: &TestDatabase, content: &str, state: &str) -> i64 {
+    database.count(&format!("artifact WHERE digest = '{}' AND state = '{state}'", digest(content)))
+}
+
+async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let mut writer = MemoryStore::default().begin(UploadId::random(), Algorithm::Sha256).await.unwrap();
+    writer.with_sums().await.unwrap();
+    writer.write(Bytes::from_static(b"the bytes")).await.unwrap();
+    let blob = writer.commit(&digest("the bytes")).await.unwrap();
+    let new_blob = NewBlob {
+        blob: blob.clone(),
+        ..new_blob(firmware, "the bytes").await
+    };
+    catalog.commit_blob(new_blob).await.unwrap();
+    let before = clock::now();
+    let stored = NewFile {
+        media_type: Some("text/plain".into()),
+        ..new(catalog, firmware, "1.2/größe.txt", "the bytes").await
+    };
+    assert_eq!(catalog.put_file(Arc::new(stored)).await.unwrap(), FileStored::Created);
+    let found = catalog.file(firmware, path("1.2/größe.txt")).await.unwrap().unwrap();
+    assert!((before..=clock::now()).contains(&found.updated_at));
+    let expected = FileView {
+        path: path("1.2/größe.txt"),
+        blob: blob.blob().clone(),
+        media_type: Some("text/plain".into()),
+        sums: Some(FileSums::of(b"the bytes")),
+        updated_at: found.updated_at,
+        updated_by: somebody(),
+    };
+    assert_eq!(found, expected);
+    for elsewhere in ["1.2", "1.2/größe.tx", "1.2/Größe.txt", "größe.txt"] {
+        assert_eq!(at(catalog, firmware, elsewhere).await, None, "{elsewhere}");
+    }
+    let row = format!(
+        "artifact WHERE kind = 'file' AND state = 'live' AND digest = '{}' AND size = 9",
+        digest("the bytes")
+    );
+    assert_eq!(database.count(&row), 1);
+    assert_eq!(database.count("edge WHERE role = 'file' AND parent = child AND required"), 1);
+    let events = catalog.events(0, 100).await.unwrap();
+    let last = events.last().unwrap();
+    assert_eq!(
+        (last.kind.as_str(), &*last.principal, last.repository),
+        ("file.stored", "alice", Some(firmware))
+    );
+    assert!(last.body.contains(r#""path":"1.2/größe.txt""#), "{}", last.body);
+}
+
+async fn the_same_content_again_changes_nothing(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "a/fw.bin", "one").await;
+    let first = catalog.file(firmware, path("a/fw.bin")).await.unwrap();
+    let again = NewFile {
+        by: "bob".into(),
+        may_overwrite: false,
+        ..new(catalog, firmware, "a/fw.bin", "one").await
+    };
+    let before = catalog.events(0, 100).await.unwrap();
+    assert_eq!(catalog.put_file(Arc::new(again)).await.unwrap(), FileStored::Unchanged);
+    assert_eq!(catalog.file(firmware, path("a/fw.bin")).await.unwrap(), first);
+    assert_eq!(catalog.events(0, 100).await.unwrap(), before);
+    assert_eq!(database.count("version_history"), 1);
+}
+
+async fn other_content_takes_the_place_and_the_history_remembers(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    assert_eq!(put(catalog, firmware, "fw.bin", "one").await, FileStored::Created);
+    let skip = catalog.events(0, 100).await.unwrap().len();
+    assert_eq!(put(catalog, firmware, "fw.bin", "two").await, FileStored::Replaced(digest("one")));
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("two")));
+    assert_eq!(events_after(catalog, skip).await, ["blob.pushed", "file.moved"]);
+    assert_eq!(
+        history(catalog, firmware, "fw.bin").await,
+        [Some(digest("one")), Some(digest("two"))]
+    );
+    assert_eq!((artifacts(database, "one", "trashed"), artifacts(database, "two", "live")), (1, 1));
+}
+
+async fn equal_bytes_under_two_paths_are_one_artifact_and_differ_in_what_the_paths_say(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    for (at, media_type) in [("a.txt", "text/plain"), ("b.csv", "text/csv")] {
+        let file = NewFile {
+            media_type: Some(media_type.into()),
+            ..new(catalog, firmware, at, "1,2").await
+        };
+        assert_eq!(catalog.put_file(Arc::new(file)).await.unwrap(), FileStored::Created);
+    }
+    for (at, media_type) in [("a.txt", "text/plain"), ("b.csv", "text/csv")] {
+        let found = catalog.file(firmware, path(at)).await.unwrap().unwrap();
+        assert_eq!(found.media_type.as_deref(), Some(media_type));
+    }
+    assert_eq!(
+        (database.count("artifact"), database.count("blob"), database.count("edge")),
+        (1, 1, 1)
+    );
+    // One of them goes; the other one holds the content.
+    assert!(
+        catalog
+            .delete_file(firmware, path("a.txt"), Condition::Always, somebody())
+            .await
+            .unwrap()
+    );
+    assert_eq!(artifacts(database, "1,2", "live"), 1);
+    assert_eq!(at(catalog, firmware, "b.csv").await, Some(digest("1,2")));
+}
+
+async fn content_without_a_path_is_in_the_trash_and_comes_back_with_one(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "fw.bin", "one").await;
+    put(catalog, firmware, "fw.bin", "two").await;
+    assert_eq!(artifacts(database, "one", "trashed"), 1);
+    assert_eq!(put(catalog, firmware, "old.bin", "one").await, FileStored::Created);
+    assert_eq!(artifacts(database, "one", "live"), 1);
+    assert_eq!(database.count("artifact WHERE trashed_at IS NOT NULL"), 0);
+}
+
+async fn a_deleted_file_is_gone_and_its_path_free(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "a/b", "one").await;
+    let delete = |at: &str| catalog.delete_file(firmware, path(at), Condition::Always, "bob".into());
+    assert!(!delete("a").await.unwrap(), "a folder is no file");
+    assert!(delete("a/b").await.unwrap());
+    assert_eq!(at(catalog, firmware, "a/b").await, None);
+    assert_eq!(listed(catalog, firmware, None, 10).await, Vec::<String>::new());
+    assert_eq!(artifacts(database, "one", "trashed"), 1);
+    assert_eq!(database.count("version_history WHERE name = 'a/b'"), 2);
+    assert_eq!(
+        database.count("version_history WHERE name = 'a/b' AND digest IS NULL AND principal = 'bob'"),
+        1
+    );
+    let events = catalog.events(0, 100).await.unwrap();
+    assert_eq!(
+        events.last().map(|event| (event.kind.as_str(), &*event.principal)),
+        Some(("file.deleted", "bob"))
+    );
+    assert!(!delete("a/b").await.unwrap());
+    assert_eq!(catalog.events(0, 100).await.unwrap(), events, "nothing was there to be deleted");
+    // What was a folder may be a file now, and the other way round.
+    assert_eq!(put(catalog, firmware, "a", "one").await, FileStored::Created);
+}
+
+async fn conditions_compare_and_swap_a_file(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let store = async |content: &str, condition: Condition| {
+        let file = NewFile {
+            condition,
+            ..new(catalog, firmware, "fw.bin", content).await
+        };
+        catalog.put_file(Arc::new(file)).await
+    };
+    let failed = (ErrorKind::PreconditionFailed, What::File);
+    assert_eq!(refusal(store("one", Condition::Present).await), failed);
+    store("one", Condition::Absent).await.unwrap();
+    assert_eq!(refusal(store("one", Condition::Absent).await), failed, "also of the same content");
+    assert_eq!(refusal(store("two", Condition::OneOf(vec![digest("two")])).await), failed);
+    store("two", Condition::OneOf(vec![digest("one")])).await.unwrap();
+    let delete = |condition| catalog.delete_file(firmware, path("fw.bin"), condition, somebody());
+    assert_eq!(refusal(delete(Condition::OneOf(vec![digest("one")])).await), failed);
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("two")));
+    assert!(delete(Condition::OneOf(vec![digest("two")])).await.unwrap());
+    assert_eq!(refusal(delete(Condition::Present).await), failed);
+}
+
+async fn who_may_not_overwrite_may_only_add_files(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let store = async |content: &str| {
+        let file = NewFile {
+            may_overwrite: false,
+            ..new(catalog, firmware, "fw.bin", content).await
+        };
+        catalog.put_file(Arc::new(file)).await
+    };
+    assert_eq!(store("one").await.unwrap(), FileStored::Created);
+    assert_eq!(refusal(store("two").await), (ErrorKind::Denied, What::File));
+    assert_eq!(store("one").await.unwrap(), FileStored::Unchanged);
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("one")));
+    assert_eq!(database.count("artifact"), 1);
+}
+
+async fn no_path_is_a_file_and_a_folder(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "a/b/c", "one").await;
+    for beside in ["a/b.txt", "a/b0", "a/b-", "a0", "a/b/d", "a/b!/c"] {
+        assert_eq!(put(catalog, firmware, beside, "one").await, FileStored::Created, "{beside}");
+    }
+    for (bad, in_the_way) in [("a", "a/b!/c"), ("a/b", "a/b/c"), ("a/b/c/d", "a/b/c"), ("a/b/c/d/e/f", "a/b/c")] {
+        let place = catalog.file_place(firmware, path(bad)).await.unwrap();
+        assert_eq!((place.current, place.in_the_way.as_deref()), (None, Some(in_the_way)), "{bad}");
+        let file = new(catalog, firmware, bad, "one").await;
+        let error = catalog.put_file(Arc::new(file)).await.unwrap_err();
+        assert_eq!((error.kind(), error.what()), (ErrorKind::Conflict, What::File), "{bad}");
+        assert!(error.message().contains(in_the_way), "{error}");
+    }
+    let free = catalog.file_place(firmware, path("a/b/e")).await.unwrap();
+    assert_eq!(free, FilePlace::default());
+    let taken = catalog.file_place(firmware, path("a/b/d")).await.unwrap();
+    assert_eq!((taken.current, taken.in_the_way), (Some(digest("one")), None));
+}
+
+async fn bytes_that_the_repository_does_not_link_make_no_file(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (firmware, api) = (files(catalog).await, repository(catalog, "acme/api").await);
+    let file = NewFile {
+        repository: firmware,
+        ..new(catalog, api, "fw.bin", "elsewhere").await
+    };
+    assert_eq!(refusal(catalog.put_file(Arc::new(file)).await), (ErrorKind::Conflict, What::Blob));
+    assert_eq!((database.count("version"), database.count("artifact")), (0, 0));
+}
+
+async fn a_file_is_nowhere_else(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let other = catalog
+        .ensure_repository(name("acme/other"), StorageFormat::Generic, None, somebody())
+        .await
+        .unwrap()
+        .id;
+    put(catalog, firmware, "fw.bin", "one").await;
+    assert_eq!(at(catalog, other, "fw.bin").await, None);
+    assert_eq!(listed(catalog, other, None, 10).await, Vec::<String>::new());
+    assert!(
+        !catalog
+            .delete_file(other, path("fw.bin"), Condition::Always, somebody())
+            .await
+            .unwrap()
+    );
+    // A blob that is set aside takes its files along, until it is pushed again.
+    let damaged = catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().blob;
+    catalog.quarantine_blob(damaged).await.unwrap();
+    assert_eq!(at(catalog, firmware, "fw.bin").await, None);
+    assert_eq!(put(catalog, firmware, "fw.bin", "one").await, FileStored::Unchanged);
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("one")));
+}
+
+async fn a_folder_is_listed_bytewise_in_pages(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    for at in [
+        "a.txt",
+        "a/1",
+        "a/2",
+        "a/b/1",
+        "a/b/2",
+        "a/b/c/d",
+        "a/b.txt",
+        "a/z",
+        "a0",
+        "B",
+        "b/only/deep",
+        "Ü/ä",
+        "z",
+    ] {
+        put(catalog, firmware, at, at).await;
+    }
+    put(catalog, firmware, "a/gone", "gone").await;
+    catalog
+        .delete_file(firmware, path("a/gone"), Condition::Always, somebody())
+        .await
+        .unwrap();
+    for limit in 1..8 {
+        let of = async |folder| listed(catalog, firmware, folder, limit).await;
+        assert_eq!(of(None).await, ["B", "a.txt", "a/", "a0", "b/", "z", "Ü/"], "{limit}");
+        assert_eq!(of(Some("a")).await, ["1", "2", "b.txt", "b/", "z"], "{limit}");
+        assert_eq!(of(Some("a/b")).await, ["1", "2", "c/"], "{limit}");
+        assert_eq!(of(Some("b")).await, ["only/"], "{limit}");
+        for nothing in ["z", "a.", "A", "a/b/c/d", "a/gone"] {
+            assert_eq!(of(Some(nothing)).await, Vec::<String>::new(), "{nothing}");
+        }
+    }
+    let page = catalog.list_files(firmware, Some(path("Ü")), None, 10).await.unwrap();
+    let [
+        FolderEntry::File {
+            name, digest: found, size, ..
+        },
+    ] = &page[..]
+    else {
+        panic!("{page:?}")
+    };
+    assert_eq!((name.as_str(), *found, *size), ("ä", digest("Ü/ä"), 5));
+}
+
+async fn a_page_may_begin_where_nothing_is(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    for at in ["a/1", "a/2", "b", "c/1"] {
+        put(catalog, firmware, at, at).await;
+    }
+    for (after, rest) in [
+        ("", vec!["a/", "b", "c/"]),
+        ("a", vec!["a/", "b", "c/"]),
+        ("a/", vec!["b", "c/"]),
+        ("a0", vec!["b", "c/"]),
+        ("b", vec!["c/"]),
+        ("b/", vec!["c/"]),
+        ("zzz", vec![]),
+        ("/", vec!["a/", "b", "c/"]),
+    ] {
+        let page = catalog.list_files(firmware, None, Some(after.into()), 10).await.unwrap();
+        assert_eq!(page.iter().map(FolderEntry::marker).collect::<Vec<_>>(), rest, "after {after:?}");
+    }
+}
+
+async fn many_files_in_one_new_folder_are_all_stored(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let names: Vec<String> = (0..MANY).map(|number| format!("1.0/new/{number}.bin")).collect();
+    let stored = join_all(names.iter().map(|at| put(catalog, firmware, at, at))).await;
+    assert!(stored.iter().all(|stored| *stored == FileStored::Created));
+    assert_eq!(listed(catalog, firmware, Some("1.0/new"), 7).await.len(), MANY);
+    assert_eq!(database.count("artifact WHERE kind = 'file' AND state = 'live'"), MANY as i64);
+}
+
+async fn of_many_files_and_folders_of_one_name_either_kind_wins(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    // Each name once as a file and once as a folder, all at once.
+    let names: Vec<String> = (0..MANY / 2)
+        .flat_map(|name| [format!("x/{name}"), format!("x/{name}/deep/file")])
+        .collect();
+    let mut all = Vec::new();
+    for at in &names {
+        all.push(Arc::new(new(catalog, firmware, at, "the same").await));
+    }
+    let ended = join_all(all.into_iter().map(|new| catalog.put_file(new))).await;
+    for pair in ended.chunks(2) {
+        let stored = pair.iter().filter(|end| end.is_ok()).count();
+        assert_eq!(stored, 1, "{pair:?}");
+        let refused = pair.iter().find_map(|end| end.as_ref().err()).unwrap();
+        assert_eq!((refused.kind(), refused.what()), (ErrorKind::Conflict, What::File));
+    }
+    let markers = listed(catalog, firmware, Some("x"), 5).await;
+    let distinct: BTreeSet<&str> = markers.iter().map(|marker| marker.trim_end_matches('/')).collect();
+    assert_eq!((markers.len(), distinct.len()), (MANY / 2, MANY / 2));
+}
+
+async fn of_many_who_want_the_path_free_one_wins(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let mut all = Vec::new();
+    for number in 0..MANY {
+        let file = NewFile {
+            condition: Condition::Absent,
+            ..new(catalog, firmware, "fw.bin", &format!("of {number}")).await
+        };
+        all.push(Arc::new(file));
+    }
+    let ended = join_all(all.into_iter().map(|new| catalog.put_file(new))).await;
+    assert_eq!(ended.iter().filter(|end| end.is_ok()).count(), 1);
+    assert_eq!(history(catalog, firmware, "fw.bin").await.len(), 1);
+    assert_eq!(database.count("artifact"), 1);
+}

@@ -1,0 +1,391 @@
+//! Files: one artifact for each content, named by its digest, and a version for each path that points at one.
+//!
+//! `a` and `a/b` exclude each other. So whoever stores a file shares the names of the folders above it and takes its
+//! own alone: two files of one folder do not wait for each other, and a file waits for those who need a folder there.
+
+use super::super::super::fault::{Outcome, refuse};
+use super::super::super::model::{Condition, EdgeRole, FilePlace, FileStored, FileView, FolderEntry, Kind, NewFile, RepositoryId};
+use super::super::super::schema::{artifact, blob, edge, repository_blob, version, version_history};
+use super::Conn;
+use super::blobs::linked;
+use super::manifests::trash_name;
+use super::rows::{LIVE, TRASHED, parse, record, rows, signed, unsigned};
+use crate::blob::{Blob, Checksums};
+use crate::clock;
+use crate::digest::Digest;
+use crate::error::{ErrorKind, What};
+use crate::failpoint;
+use crate::name::FilePath;
+use crate::sums::{FileSums, Sum, SumKind};
+use diesel::prelude::*;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What the artifact of a file is of, whatever its paths say: two paths with equal bytes may say different things.
+const MEDIA_TYPE: &str = "application/octet-stream";
+
+/// The smallest text greater than every text that begins with `folder` and a slash.
+fn behind(folder: &str) -> String {
+    // '0' follows '/' in ASCII, and names sort bytewise.
+    format!("{folder}0")
+}
+
+type FileRow = (
+    (String, i64, String, Vec<u8>),
+    (Option<String>, Option<String>, Option<String>),
+    (Option<String>, i64, String),
+);
+
+pub(crate) fn file(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<Option<FileView>> {
+    let row = repository_blob::table
+        .inner_join(blob::table)
+        .inner_join(
+            version::table.on(version::repository
+                .eq(repository_blob::repository)
+                .and(version::digest.eq(repository_blob::digest))),
+        )
+        .filter(repository_blob::repository.eq(repository.0))
+        .filter(blob::state.eq(LIVE))
+        .filter(version::repository.eq(repository.0))
+        .filter(version::name.eq(path.as_str()))
+        .filter(version::state.eq(LIVE))
+        .select((
+            (blob::digest, blob::size, blob::storage_key, blob::checksums),
+            (blob::sha512, blob::sha1, blob::md5),
+            (version::media_type, version::updated_at, version::updated_by),
+        ))
+        .first::<FileRow>(c)
+        .optional()?;
+    row.map(
+        |((digest, size, key, checksums), (sha512, sha1, md5), (media_type, updated_at, updated_by))| {
+            let sum = |kind, text: Option<String>| text.and_then(|text| Sum::from_hex(kind, &text).ok());
+            let sums = sum(SumKind::Sha512, sha512)
+                .zip(sum(SumKind::Sha1, sha1))
+                .zip(sum(SumKind::Md5, md5));
+            Ok(FileView {
+                path: path.clone(),
+                blob: Blob {
+                    digest: parse(&digest)?,
+                    size: unsigned(size),
+                    key: parse(&key)?,
+                    checksums: Checksums::from_bytes(checksums),
+                },
+                media_type: media_type.map(Into::into),
+                sums: sums.map(|((sha512, sha1), md5)| FileSums { sha512, sha1, md5 }),
+                updated_at,
+                updated_by: updated_by.into(),
+            })
+        },
+    )
+    .transpose()
+}
+
+pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<FilePlace> {
+    Ok(FilePlace {
+        current: current(c, repository.0, path)?,
+        in_the_way: in_the_way(c, repository.0, path)?,
+    })
+}
+
+/// What the path points at now.
+fn current(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<Option<Digest>> {
+    let row = version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::name.eq(path.as_str()))
+        .filter(version::state.eq(LIVE))
+        .select(version::digest)
+        .first::<String>(c)
+        .optional()?;
+    row.map(|digest| parse(&digest)).transpose()
+}
+
+/// A file that stands where a folder would have to be, or in the folder that would have to be a file.
+fn in_the_way(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<Option<String>> {
+    let ancestors: Vec<&str> = path.ancestors().collect();
+    let above = version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::name.eq_any(ancestors))
+        .filter(version::state.eq(LIVE))
+        .order(version::name)
+        .select(version::name)
+        .first::<String>(c)
+        .optional()?;
+    if above.is_some() {
+        return Ok(above);
+    }
+    Ok(version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::name.gt(format!("{path}/")))
+        .filter(version::name.lt(behind(path.as_str())))
+        .filter(version::state.eq(LIVE))
+        .order(version::name)
+        .select(version::name)
+        .first::<String>(c)
+        .optional()?)
+}
+
+pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
+    let (repository, digest) = (new.repository.0, new.digest.to_string());
+    let ancestors: Vec<&str> = new.path.ancestors().collect();
+    let own = [new.path.to_string()];
+    super::dialect::share_names(c, repository, &ancestors)?;
+    super::dialect::lock_names(c, repository, &own)?;
+    super::dialect::lock_versions(c, repository, &own)?;
+    if let Some(other) = in_the_way(c, repository, &new.path)? {
+        return refuse(
+            ErrorKind::Conflict,
+            What::File,
+            format!("{other} is a file, and no path can be a file and a folder"),
+        );
+    }
+    let current = current(c, repository, &new.path)?;
+    if !new.condition.holds(current.as_ref()) {
+        return refuse(
+            ErrorKind::PreconditionFailed,
+            What::File,
+            "the condition on what the path holds does not hold",
+        );
+    }
+    if current == Some(new.digest) {
+        return Ok(FileStored::Unchanged);
+    }
+    if current.is_some() && !new.may_overwrite {
+        return refuse(
+            ErrorKind::Denied,
+            What::File,
+            format!("{} exists, and you may not store other content there", new.path),
+        );
+    }
+    if !linked(c, repository, std::slice::from_ref(&digest))?.contains(&digest) {
+        return refuse(ErrorKind::Conflict, What::Blob, "the bytes were removed meanwhile; send them again");
+    }
+    let mut touched: Vec<String> = current.iter().map(ToString::to_string).chain([digest.clone()]).collect();
+    touched.sort_unstable();
+    for artifact in &touched {
+        super::dialect::lock_artifact(c, repository, artifact)?;
+    }
+    store(c, new)?;
+    failpoint::hit("file.stored")?;
+    point(c, new)?;
+    if let Some(former) = current {
+        trash_if_nameless(c, repository, &former)?;
+    }
+    let kind = if current.is_some() { "file.moved" } else { "file.stored" };
+    record(
+        c,
+        &new.by,
+        kind,
+        Some(repository),
+        &json!({"path": new.path.as_str(), "digest": digest, "size": new.size}),
+    )?;
+    failpoint::hit("file.named")?;
+    Ok(current.map_or(FileStored::Created, FileStored::Replaced))
+}
+
+/// Makes the artifact, or brings it back from the trash.
+fn store(c: &mut Conn, new: &NewFile) -> Outcome<()> {
+    let digest = new.digest.to_string();
+    let live = (artifact::state.eq(LIVE), artifact::trashed_at.eq(None::<i64>));
+    diesel::insert_into(artifact::table)
+        .values((
+            (artifact::repository.eq(new.repository.0), artifact::digest.eq(&digest)),
+            artifact::kind.eq(Kind::File.as_str()),
+            artifact::media_type.eq(MEDIA_TYPE),
+            (artifact::size.eq(signed(new.size)), artifact::total_size.eq(signed(new.size))),
+            artifact::labels.eq("{}"),
+            (artifact::pushed_at.eq(clock::now()), artifact::pushed_by.eq(new.by.as_ref())),
+            live,
+        ))
+        .on_conflict((artifact::repository, artifact::digest))
+        .do_update()
+        .set(live)
+        .execute(c)?;
+    diesel::insert_into(edge::table)
+        .values((
+            edge::repository.eq(new.repository.0),
+            edge::parent.eq(&digest),
+            edge::child.eq(&digest),
+            edge::role.eq(EdgeRole::File.as_str()),
+            edge::required.eq(true),
+        ))
+        .on_conflict((edge::repository, edge::parent, edge::child, edge::role))
+        .do_nothing()
+        .execute(c)?;
+    Ok(())
+}
+
+/// Points the path at the file and writes the step into its history.
+fn point(c: &mut Conn, new: &NewFile) -> Outcome<()> {
+    let (now, digest) = (clock::now(), new.digest.to_string());
+    let target = (
+        version::digest.eq(&digest),
+        version::updated_at.eq(now),
+        version::updated_by.eq(new.by.as_ref()),
+        version::state.eq(LIVE),
+        version::media_type.eq(&new.media_type),
+        version::labels.eq("{}"),
+    );
+    diesel::insert_into(version::table)
+        .values((
+            (version::repository.eq(new.repository.0), version::name.eq(new.path.as_str())),
+            target,
+        ))
+        .on_conflict((version::repository, version::name))
+        .do_update()
+        .set(target)
+        .execute(c)?;
+    diesel::insert_into(version_history::table)
+        .values((
+            version_history::repository.eq(new.repository.0),
+            version_history::name.eq(new.path.as_str()),
+            version_history::digest.eq(Some(&digest)),
+            version_history::at.eq(now),
+            version_history::principal.eq(new.by.as_ref()),
+        ))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Moves a file's artifact to the trash when no path points at it any more. Its row is locked by the caller, as by
+/// everybody who points a path at it.
+fn trash_if_nameless(c: &mut Conn, repository: i64, digest: &Digest) -> Outcome<()> {
+    let digest = digest.to_string();
+    let name = version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::digest.eq(&digest))
+        .filter(version::state.eq(LIVE))
+        .select(version::name)
+        .first::<String>(c)
+        .optional()?;
+    if name.is_none() {
+        let nameless = artifact::table
+            .filter(artifact::repository.eq(repository))
+            .filter(artifact::digest.eq(&digest));
+        diesel::update(nameless)
+            .set((artifact::state.eq(TRASHED), artifact::trashed_at.eq(clock::now())))
+            .execute(c)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn delete_file(c: &mut Conn, repository: &RepositoryId, path: &FilePath, condition: &Condition, by: &Arc<str>) -> Outcome<bool> {
+    let own = [path.to_string()];
+    super::dialect::lock_names(c, repository.0, &own)?;
+    super::dialect::lock_versions(c, repository.0, &own)?;
+    let current = current(c, repository.0, path)?;
+    if !condition.holds(current.as_ref()) {
+        return refuse(
+            ErrorKind::PreconditionFailed,
+            What::File,
+            "the condition on what the path holds does not hold",
+        );
+    }
+    let Some(digest) = current else { return Ok(false) };
+    super::dialect::lock_artifact(c, repository.0, &digest.to_string())?;
+    trash_name(c, repository.0, path.as_str(), by)?;
+    trash_if_nameless(c, repository.0, &digest)?;
+    record(
+        c,
+        by,
+        "file.deleted",
+        Some(repository.0),
+        &json!({"path": path.as_str(), "digest": digest.to_string()}),
+    )?;
+    failpoint::hit("file.deleted")?;
+    Ok(true)
+}
+
+type EntryRow = (String, String, i64, Option<String>, i64, String);
+
+pub(crate) fn list_files(
+    c: &mut Conn,
+    repository: &RepositoryId,
+    folder: &Option<FilePath>,
+    after: &Option<String>,
+    limit: &usize,
+) -> Outcome<Vec<FolderEntry>> {
+    let prefix = folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
+    let end = folder.as_ref().map(|folder| behind(folder.as_str()));
+    let mut entries: Vec<FolderEntry> = Vec::new();
+    let mut from = match after.as_deref() {
+        None => From::After(prefix.clone()),
+        Some(after) => match after.strip_suffix('/') {
+            Some(folder) => From::At(behind(&format!("{prefix}{folder}"))),
+            None => From::After(format!("{prefix}{after}")),
+        },
+    };
+    // A folder may hold any number of files, which one step passes over: as many steps as entries, at most.
+    while entries.len() < *limit {
+        let wanted = *limit - entries.len();
+        let page = page(c, repository.0, &from, end.as_deref(), wanted)?;
+        let ended = page.len() < wanted;
+        let mut passed: Option<String> = None;
+        for (name, digest, size, media_type, updated_at, updated_by) in page {
+            if passed.as_deref().is_some_and(|behind| *name < *behind) {
+                continue;
+            }
+            let rest = name.get(prefix.len()..).unwrap_or_default();
+            if let Some((folder, _)) = rest.split_once('/') {
+                passed = Some(behind(&format!("{prefix}{folder}")));
+                entries.push(FolderEntry::Folder(folder.to_owned()));
+            } else {
+                from = From::After(name.clone());
+                entries.push(FolderEntry::File {
+                    name: rest.to_owned(),
+                    digest: parse(&digest)?,
+                    size: unsigned(size),
+                    media_type,
+                    updated_at,
+                    updated_by,
+                });
+                passed = None;
+            }
+        }
+        if let Some(behind) = passed {
+            from = From::At(behind);
+        }
+        if ended {
+            break;
+        }
+    }
+    Ok(entries)
+}
+
+/// Where a page begins.
+enum From {
+    /// Behind this name.
+    After(String),
+    /// With this name.
+    At(String),
+}
+
+/// Live files by name, before `end`.
+fn page(c: &mut Conn, repository: i64, from: &From, end: Option<&str>, limit: usize) -> Outcome<Vec<EntryRow>> {
+    let mut query = version::table
+        .inner_join(
+            artifact::table.on(artifact::repository
+                .eq(version::repository)
+                .and(artifact::digest.eq(version::digest))),
+        )
+        .filter(version::repository.eq(repository))
+        .filter(version::state.eq(LIVE))
+        .order(version::name)
+        .limit(rows(limit))
+        .select((
+            version::name,
+            version::digest,
+            artifact::size,
+            version::media_type,
+            version::updated_at,
+            version::updated_by,
+        ))
+        .into_boxed();
+    query = match from {
+        From::After(name) => query.filter(version::name.gt(name)),
+        From::At(name) => query.filter(version::name.ge(name)),
+    };
+    if let Some(end) = end {
+        query = query.filter(version::name.lt(end));
+    }
+    Ok(query.load(c)?)
+}
