@@ -8,6 +8,7 @@ mod conditions;
 mod contract;
 mod dispatch;
 mod gate;
+pub mod generic;
 mod handler;
 pub mod oci;
 mod paging;
@@ -21,5 +22,5 @@ pub use registry::{Registry, Route};
 
 /// Every format of this build.
 pub fn formats() -> Registry {
-    Registry::default().with(oci::Oci)
+    Registry::default().with(oci::Oci).with(generic::Generic)
 }

@@ -164,6 +164,7 @@ macro_rules! contract {
 
 contract! {
     oci: crate::oci::specimen_tests::Specimen,
+    generic: crate::generic::specimen_tests::Specimen,
 }
 
 #[test]

@@ -1,0 +1,229 @@
+//! Reading, storing and deleting files.
+
+use super::checksums::{self, describe};
+use super::error;
+use super::media;
+use super::op::{Act, OPTIONAL_OVERWRITE, Op};
+use super::path::file_address;
+use crate::body::fill;
+use crate::conditions::http_date;
+use crate::dispatch::Granted;
+use crate::gate::Held;
+use crate::handler::{Body, Reply, ReplyBody};
+use crate::range::{Wanted, boundary, content_range, multipart};
+use granary_storage::catalog::{FilePlace, FileStored, FileView, NewFile, StorageFormat};
+use granary_storage::name::FilePath;
+use granary_storage::sums::Sum;
+use granary_storage::upload::Home;
+use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
+use http::StatusCode;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LAST_MODIFIED, LOCATION,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Another file may be stored under the path at any time, and who may see it can change.
+pub(super) const ASK_AGAIN: &str = "private, no-cache";
+
+pub(super) fn unknown() -> Error {
+    Error::not_found(What::File, "there is no such file")
+}
+
+/// `GET` and `HEAD …/<path>`.
+pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::ReadFile {
+        path,
+        head,
+        conditions,
+        modified_since,
+    } = &granted.op().act
+    else {
+        return Err(unknown());
+    };
+    let Some(file) = granted.file() else {
+        return checksum(stores, granted, path).await;
+    };
+    let (blob, digest) = (&file.blob, file.blob.digest);
+    let plain = |status| {
+        describe(Reply::new(status), &digest, file.sums.as_ref())
+            .header(LAST_MODIFIED, http_date(file.updated_at))
+            .header(CACHE_CONTROL, ASK_AGAIN)
+            .header(ACCEPT_RANGES, "bytes")
+    };
+    // The date counts only where no tag is given (RFC 9110 §13.1.3).
+    let unchanged = match conditions.if_none_match.is_empty() {
+        true => modified_since.is_some_and(|since| file.updated_at.div_euclid(1000) <= since),
+        false => conditions.not_modified(&digest),
+    };
+    if unchanged {
+        return Ok(plain(StatusCode::NOT_MODIFIED));
+    }
+    let media_type = media::of(file.media_type.as_deref(), path.file_name());
+    let reply = |status| {
+        let reply = plain(status);
+        match media::is_active(&media_type) {
+            true => reply
+                .header(CONTENT_DISPOSITION, "attachment")
+                .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+            false => reply,
+        }
+    };
+    match conditions.parts(blob, Some(file.updated_at), stores.limits.ranges_per_request) {
+        _ if *head => Ok(reply(StatusCode::OK)
+            .header(CONTENT_TYPE, media_type.as_str())
+            .with(ReplyBody::Omitted { len: blob.size })),
+        Wanted::Whole => {
+            let stream = stores.read(blob, 0..blob.size).await?;
+            let reply = reply(StatusCode::OK).header(CONTENT_TYPE, media_type.as_str());
+            Ok(reply.with(ReplyBody::Stream { len: blob.size, stream }))
+        }
+        Wanted::One(range) => {
+            let len = range.end - range.start;
+            let stream = stores.read(blob, range.clone()).await?;
+            let reply = reply(StatusCode::PARTIAL_CONTENT)
+                .header(CONTENT_TYPE, media_type.as_str())
+                .header(CONTENT_RANGE, content_range(&range, blob.size));
+            Ok(reply.with(ReplyBody::Stream { len, stream }))
+        }
+        Wanted::Many(ranges) => {
+            let (len, stream) = multipart(stores, blob, ranges, &media_type);
+            let content_type = format!("multipart/byteranges; boundary={}", boundary(blob));
+            let reply = reply(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, content_type);
+            Ok(reply.with(ReplyBody::Stream { len, stream }))
+        }
+        Wanted::Unsatisfiable => {
+            let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the file has {} bytes", blob.size));
+            Ok(error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)))
+        }
+    }
+}
+
+/// The checksum of the file beside which the path would stand.
+async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath) -> Result<Reply> {
+    let repository = granted.repository().ok_or_else(unknown)?.id;
+    let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
+    let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
+    let line = checksums::line(&file, kind).ok_or_else(unknown)?;
+    Ok(Reply::new(StatusCode::OK)
+        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+        .header(LAST_MODIFIED, http_date(file.updated_at))
+        .header(CACHE_CONTROL, ASK_AGAIN)
+        .with(ReplyBody::Bytes(line.into())))
+}
+
+/// `PUT …/<path>`.
+pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+    let Op { repository: name, act } = granted.op();
+    let Act::PutFile {
+        path,
+        media_type,
+        condition,
+        promises,
+        length,
+    } = act
+    else {
+        return Err(unknown());
+    };
+    let may_overwrite = granted.optional(OPTIONAL_OVERWRITE) == Held::Yes;
+    check_place(stores, granted).await?;
+    let limit = stores.limits.blob_bytes;
+    if length.is_some_and(|length| length > limit) {
+        let sentence = format!("the file is larger than the limit of {limit} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, What::File, sentence));
+    }
+    let home = match granted.repository() {
+        Some(repository) => Home::Existing(repository.id),
+        None => Home::ToBeMade {
+            name: name.clone(),
+            format: StorageFormat::Generic,
+            owner: granted.principal().account,
+        },
+    };
+    let mut writing = stores.uploads.single(home, granted.by(), Algorithm::Sha256).await?;
+    let written = async {
+        writing.with_sums().await?;
+        fill(&mut writing, body, *length).await?;
+        if granted.repository().is_none() {
+            granted.confirm().await?;
+        }
+        Ok(())
+    };
+    if let Err(error) = written.await {
+        writing.give_up().await?;
+        return Err(error);
+    }
+    let landed = writing.complete(promises.promised()).await?;
+    let new = NewFile {
+        repository: landed.repository,
+        path: path.clone(),
+        digest: landed.digest,
+        size: landed.size,
+        media_type: media_type.clone(),
+        condition: condition.clone(),
+        may_overwrite,
+        by: granted.by(),
+    };
+    let stored = stores.catalog.put_file(Arc::new(new)).await?;
+    let status = match stored {
+        FileStored::Created => StatusCode::CREATED,
+        FileStored::Replaced(_) | FileStored::Unchanged => StatusCode::OK,
+    };
+    let told = json!({
+        "repository": name.as_str(),
+        "path": path.as_str(),
+        "size": landed.size,
+        "sha256": landed.digest.hex(),
+        "changed": stored != FileStored::Unchanged,
+    });
+    Ok(describe(Reply::new(status), &landed.digest, landed.sums.as_ref())
+        .header(LOCATION, file_address(name, path))
+        .header(CONTENT_TYPE, "application/json")
+        .with(ReplyBody::Bytes(format!("{told}\n").into())))
+}
+
+/// Refuses what would be refused in the end, before a byte of the body is read. The transaction that stores the file
+/// tests all of it again.
+async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<()> {
+    let Act::PutFile {
+        path, condition, promises, ..
+    } = &granted.op().act
+    else {
+        return Err(unknown());
+    };
+    let place = match granted.repository() {
+        Some(repository) => stores.catalog.file_place(repository.id, path.clone()).await?,
+        None => FilePlace::default(),
+    };
+    if let Some(other) = place.in_the_way {
+        let sentence = format!("{other} is a file, and no path can be a file and a folder");
+        return Err(Error::new(ErrorKind::Conflict, What::File, sentence));
+    }
+    if !condition.holds(place.current.as_ref()) {
+        let sentence = "the condition on what the path holds does not hold";
+        return Err(Error::new(ErrorKind::PreconditionFailed, What::File, sentence));
+    }
+    let same = |current: Digest| promises.sha256() == Some(&Sum::from(current));
+    if granted.optional(OPTIONAL_OVERWRITE) != Held::Yes && place.current.is_some_and(|current| !same(current)) {
+        let sentence =
+            format!("{path} exists, and you may not store other content there; if it is the same content, say so with X-Checksum-Sha256");
+        return Err(Error::new(ErrorKind::Denied, What::File, sentence));
+    }
+    Ok(())
+}
+
+/// `DELETE …/<path>`.
+pub(super) async fn delete(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::DeleteFile { path, condition } = &granted.op().act else {
+        return Err(unknown());
+    };
+    let repository = granted.repository().ok_or_else(unknown)?.id;
+    let deleted = stores
+        .catalog
+        .delete_file(repository, path.clone(), condition.clone(), granted.by())
+        .await?;
+    match deleted {
+        true => Ok(Reply::new(StatusCode::NO_CONTENT)),
+        false => Err(unknown()),
+    }
+}

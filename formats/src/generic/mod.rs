@@ -1,0 +1,52 @@
+//! Generic files: build results and firmware, by the clients that everybody has (curl, wget, a browser), under
+//! `/generic/<project>/<name>/<path…>`.
+
+mod checksums;
+mod error;
+mod files;
+mod listing;
+mod media;
+mod op;
+mod parse;
+mod path;
+
+#[cfg(test)]
+mod files_tests;
+#[cfg(test)]
+mod parse_tests;
+#[cfg(test)]
+pub(crate) mod specimen_tests;
+
+use crate::dispatch::Granted;
+use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
+use granary_storage::catalog::StorageFormat;
+use granary_storage::{Error, Result, Stores};
+use op::{Act, Op};
+
+/// The format.
+pub struct Generic;
+
+impl FormatHandler for Generic {
+    const NAME: &'static str = "generic";
+    const MOUNT: &'static str = "/generic";
+    const STORES: StorageFormat = StorageFormat::Generic;
+    type Op = Op;
+
+    fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {
+        parse::parse(head, &stores.limits)
+    }
+
+    async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
+        let reply = match granted.op().act {
+            Act::ReadFile { .. } => files::read(stores, &granted).await,
+            Act::PutFile { .. } => files::put(stores, &granted, body).await,
+            Act::DeleteFile { .. } => files::delete(stores, &granted).await,
+            Act::ListFiles { .. } => listing::list(stores, &granted).await,
+        };
+        reply.map(error::with_common_headers)
+    }
+
+    fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
+        error::with_common_headers(error::render(error, challenge))
+    }
+}

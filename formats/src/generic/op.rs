@@ -1,0 +1,102 @@
+//! What can be asked about files, typed: the operation and the access it needs. How a request becomes one is `parse.rs`.
+
+use super::checksums::Promises;
+use crate::conditions::ReadConditions;
+use crate::gate::Needs;
+use crate::handler::Operation;
+use crate::paging::Page;
+use granary_storage::access::{Access, Action, Actions};
+use granary_storage::catalog::Condition;
+use granary_storage::name::{FilePath, Reference, RepositoryName};
+
+/// The operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// `GET|HEAD …/<path>`: a file, or the checksum of one.
+    ReadFile {
+        /// The file.
+        path: FilePath,
+        /// Whether only the headers are wanted.
+        head: bool,
+        /// Conditions.
+        conditions: ReadConditions,
+        /// `If-Modified-Since`, in seconds since 1970.
+        modified_since: Option<i64>,
+    },
+    /// `PUT …/<path>`.
+    PutFile {
+        /// The file.
+        path: FilePath,
+        /// `Content-Type`, where it says something about the file.
+        media_type: Option<String>,
+        /// `If-Match` and `If-None-Match`.
+        condition: Condition,
+        /// The checksums that the bytes must have.
+        promises: Promises,
+        /// `Content-Length`.
+        length: Option<u64>,
+    },
+    /// `DELETE …/<path>`.
+    DeleteFile {
+        /// The file.
+        path: FilePath,
+        /// `If-Match` and `If-None-Match`.
+        condition: Condition,
+    },
+    /// `GET|HEAD …/` and `…/<path>/`: what a folder holds directly.
+    ListFiles {
+        /// The folder; the whole repository for `None`.
+        folder: Option<FilePath>,
+        /// The page.
+        page: Page,
+    },
+}
+
+/// An operation and the repository it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// What is asked.
+    pub act: Act,
+}
+
+/// The place of [`Action::Overwrite`] among the optional accesses of [`Act::PutFile`].
+pub(super) const OPTIONAL_OVERWRITE: usize = 0;
+
+impl Operation for Op {
+    fn needs(&self) -> Needs {
+        let access = |actions: Actions| Access {
+            repository: self.repository.clone(),
+            actions,
+        };
+        match &self.act {
+            Act::ReadFile { .. } | Act::ListFiles { .. } => Needs::one(access(Actions::PULL)),
+            Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
+            Act::PutFile { .. } => Needs::Access {
+                required: vec![access(Action::Create.into())],
+                optional: vec![access(Action::Overwrite.into())],
+                across: false,
+            },
+        }
+    }
+
+    fn repository(&self) -> Option<&RepositoryName> {
+        Some(&self.repository)
+    }
+
+    fn serves(&self) -> Option<&Reference> {
+        None
+    }
+
+    fn serves_file(&self) -> Option<&FilePath> {
+        match &self.act {
+            Act::ReadFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    fn metadata_only(&self) -> bool {
+        matches!(self.act, Act::ReadFile { head: true, .. })
+    }
+}

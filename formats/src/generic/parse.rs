@@ -1,0 +1,113 @@
+//! From a request to an operation: paths, parameters and headers, without I/O.
+//!
+//! The first two segments name the repository, the rest the file; a slash at the end makes a folder of it.
+
+use super::checksums::Promises;
+use super::media;
+use super::op::{Act, Op};
+use super::path::decode;
+use crate::body::content_length;
+use crate::conditions::{ReadConditions, condition, date};
+use crate::handler::{Head, method_not_allowed};
+use crate::paging::page;
+use granary_storage::limits::Limits;
+use granary_storage::name::{FilePath, RepositoryName};
+use granary_storage::{Error, ErrorKind, Result, What};
+use http::Method;
+
+/// Bytes in a path, at most: that of a file with every byte encoded, and the longest name before it.
+const PATH_MAX: usize = 8192;
+
+/// Understands a request.
+pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
+    if head.path.len() > PATH_MAX {
+        return Err(Error::new(
+            ErrorKind::UriTooLong,
+            What::Request,
+            "the path is longer than 8192 bytes",
+        ));
+    }
+    let (repository, rest) = split(head.path)?;
+    let act = match rest {
+        Place::Folder(folder) => match *head.method {
+            Method::GET | Method::HEAD => Act::ListFiles {
+                folder,
+                page: page(head, limits)?,
+            },
+            Method::PUT => return Err(bad("the path ends in a slash: name the file that is to be stored in this folder")),
+            Method::DELETE => return Err(bad("the path ends in a slash: a folder goes with the last file in it")),
+            _ => return Err(method_not_allowed("GET, HEAD")),
+        },
+        Place::File(path) => match *head.method {
+            Method::GET | Method::HEAD => Act::ReadFile {
+                path,
+                head: *head.method == Method::HEAD,
+                conditions: ReadConditions::of(head),
+                modified_since: head.header("if-modified-since").and_then(date),
+            },
+            Method::PUT => put(head, path)?,
+            Method::DELETE => Act::DeleteFile {
+                path,
+                condition: condition(head),
+            },
+            _ => return Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
+        },
+    };
+    Ok(Op { repository, act })
+}
+
+fn bad(why: &'static str) -> Error {
+    Error::invalid(What::Name, why)
+}
+
+enum Place {
+    Folder(Option<FilePath>),
+    File(FilePath),
+}
+
+/// Splits a path into the repository and what is asked of it.
+fn split(path: &str) -> Result<(RepositoryName, Place)> {
+    let incomplete = || bad("a file is at /generic/<project>/<name>/<path>");
+    let mut segments = path.strip_prefix('/').ok_or_else(incomplete)?.splitn(3, '/');
+    let (project, name) = segments.next().zip(segments.next()).ok_or_else(incomplete)?;
+    let repository = format!("{}/{}", decode(project)?, decode(name)?).parse()?;
+    let place = match segments.next() {
+        None | Some("") => Place::Folder(None),
+        Some(rest) => match rest.strip_suffix('/') {
+            Some(folder) => Place::Folder(Some(file_path(folder)?)),
+            None => Place::File(file_path(rest)?),
+        },
+    };
+    Ok((repository, place))
+}
+
+fn file_path(text: &str) -> Result<FilePath> {
+    let segments: Vec<String> = text.split('/').map(decode).collect::<Result<_>>()?;
+    segments.join("/").parse()
+}
+
+fn put(head: &Head<'_>, path: FilePath) -> Result<Act> {
+    let refused = |header: &'static str, why: &'static str| match head.header(header) {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid(What::Request, why)),
+    };
+    // RFC 9110 §14.5: what a server does not understand must not pass for the whole.
+    refused("content-range", "a part of a file cannot be stored by PUT; send the whole file")?;
+    refused("x-explode-archive", "archives are stored as they are; unpack before sending")?;
+    refused("x-explode-archive-atomic", "archives are stored as they are; unpack before sending")?;
+    if head
+        .header("x-checksum-deploy")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    {
+        // What such clients take for: send the bytes.
+        let why = "nothing is stored by its checksum alone; send the bytes";
+        return Err(Error::not_found(What::File, why));
+    }
+    Ok(Act::PutFile {
+        path,
+        media_type: head.header("content-type").and_then(media::named),
+        condition: condition(head),
+        promises: Promises::of(head)?,
+        length: content_length(head)?,
+    })
+}

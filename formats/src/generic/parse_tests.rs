@@ -1,0 +1,171 @@
+//! What clients send, and what it means.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::op::{Act, Op};
+use super::parse::parse;
+use crate::contract::request::Request;
+use crate::handler::Head;
+use granary_storage::limits::Limits;
+use granary_storage::{Error, ErrorKind, Result, What};
+
+fn parsed(request: &Request) -> Result<Op> {
+    let (path, query) = request.split();
+    let head = Head {
+        method: &request.method,
+        path,
+        query,
+        headers: request,
+    };
+    parse(&head, &Limits::default())
+}
+
+fn refusal(request: &Request) -> Error {
+    parsed(request).err().unwrap_or_else(|| panic!("{request:?} was understood"))
+}
+
+/// The repository and the file that a path is about.
+fn file(path: &str) -> (String, String) {
+    let op = parsed(&Request::get(path)).unwrap();
+    let Act::ReadFile { path, .. } = op.act else {
+        panic!("{path} is no file")
+    };
+    (op.repository.to_string(), path.to_string())
+}
+
+#[test]
+fn two_segments_name_the_repository_and_the_rest_the_file() {
+    for (path, repository, name) in [
+        ("/acme/firmware/fw.bin", "acme/firmware", "fw.bin"),
+        ("/acme/firmware/1.2/fw.bin", "acme/firmware", "1.2/fw.bin"),
+        ("/acme/firmware/a/b/c/d", "acme/firmware", "a/b/c/d"),
+        ("/acme/firmware/%2Ehidden", "acme/firmware", ".hidden"),
+        ("/acme/firmware/a%20b+c", "acme/firmware", "a b+c"),
+        ("/acme/firmware/gr%C3%B6%C3%9Fe", "acme/firmware", "größe"),
+        ("/acme/firmware/gro%CC%88%C3%9Fe", "acme/firmware", "größe"),
+        ("/acme/firmware/100%25.txt", "acme/firmware", "100%.txt"),
+        ("/acme/firmware/%252F", "acme/firmware", "%2F"),
+        ("/acme/firmware/a%3Bb=c", "acme/firmware", "a;b=c"),
+        ("/%61cme/firmwar%65/A", "acme/firmware", "A"),
+    ] {
+        assert_eq!(file(path), (repository.to_owned(), name.to_owned()), "{path}");
+    }
+    let folder = |path: &str| match parsed(&Request::get(path)).unwrap().act {
+        Act::ListFiles { folder, .. } => folder.map(|folder| folder.to_string()),
+        _ => panic!("{path} is no folder"),
+    };
+    for root in ["/acme/firmware", "/acme/firmware/", "/acme/firmware/?n=3"] {
+        assert_eq!(folder(root), None, "{root}");
+    }
+    assert_eq!(folder("/acme/firmware/1.2/x/").as_deref(), Some("1.2/x"));
+}
+
+#[test]
+fn paths_that_lead_elsewhere_or_nowhere_are_refused_with_a_sentence() {
+    let long = format!("/acme/firmware/{}", "a".repeat(2049));
+    for path in [
+        "",
+        "/",
+        "/acme",
+        "/acme/",
+        "//fw.bin",
+        "/acme//fw.bin",
+        "/Acme/firmware/x",
+        "/acme/firm%2Fware/x",
+        "/acme/firmware//x",
+        "/acme/firmware/x//",
+        "/acme/firmware/./x",
+        "/acme/firmware/../x",
+        "/acme/firmware/%2e%2e/x",
+        "/acme/firmware/a%2Fb",
+        "/acme/firmware/a%5Cb",
+        "/acme/firmware/a%00",
+        "/acme/firmware/a%0Ab",
+        "/acme/firmware/a%7F",
+        "/acme/firmware/%FF",
+        "/acme/firmware/%",
+        "/acme/firmware/%4",
+        "/acme/firmware/%zz",
+        "/acme/firmware/a;b=c",
+        &long,
+    ] {
+        let error = refusal(&Request::get(path));
+        assert_eq!((error.kind(), error.what()), (ErrorKind::Invalid, What::Name), "{path}");
+    }
+    let longer = format!("/acme/firmware/{}", "a".repeat(8192));
+    assert_eq!(refusal(&Request::get(longer)).kind(), ErrorKind::UriTooLong);
+}
+
+#[test]
+fn nothing_is_stored_or_deleted_by_the_name_of_a_folder() {
+    for request in [
+        Request::put("/acme/firmware/1.2/"),
+        Request::put("/acme/firmware/"),
+        Request::put("/acme/firmware"),
+        Request::delete("/acme/firmware/1.2/"),
+        Request::delete("/acme/firmware"),
+    ] {
+        let error = refusal(&request);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{request:?}");
+        assert!(error.message().contains("slash"), "{error}");
+    }
+    for (request, allowed) in [
+        (Request::post("/acme/firmware/"), "GET, HEAD"),
+        (Request::post("/acme/firmware/x"), "GET, HEAD, PUT, DELETE"),
+        (Request::patch("/acme/firmware/x"), "GET, HEAD, PUT, DELETE"),
+    ] {
+        assert_eq!(refusal(&request).what(), What::Method(allowed));
+    }
+}
+
+#[test]
+fn what_would_be_misunderstood_is_refused_rather_than_stored() {
+    let put = Request::put("/acme/firmware/x");
+    for (header, value, kind) in [
+        ("content-range", "bytes 0-3/10", ErrorKind::Invalid),
+        ("x-explode-archive", "true", ErrorKind::Invalid),
+        ("x-checksum-deploy", "true", ErrorKind::NotFound),
+        ("x-checksum-sha256", "abc", ErrorKind::Invalid),
+        ("x-checksum-md5", "not hexadecimal at all, no!", ErrorKind::Invalid),
+        ("content-md5", "900150983cd24fb0d6963f7d28e17f72", ErrorKind::Invalid),
+        ("content-digest", "sha-256=abc", ErrorKind::Invalid),
+        ("repr-digest", "sha-256=:AAAA:", ErrorKind::Invalid),
+        ("content-length", "many", ErrorKind::Invalid),
+    ] {
+        assert_eq!(refusal(&put.clone().header(header, value)).kind(), kind, "{header}: {value}");
+    }
+}
+
+#[test]
+fn checksums_are_understood_wherever_a_client_puts_them() {
+    let put = Request::put("/acme/firmware/x");
+    let promises = |request: &Request| {
+        let Act::PutFile { promises, .. } = parsed(request).unwrap().act else {
+            panic!()
+        };
+        promises.promised().sums.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(promises(&put), Vec::<String>::new());
+    // Those of "abc".
+    let (md5, sha1) = (
+        "md5:900150983cd24fb0d6963f7d28e17f72",
+        "sha1:a9993e364706816aba3e25717850c26c9cd0d89d",
+    );
+    let sha256 = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let base64 = "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+    for (header, value, expected) in [
+        ("x-checksum-md5", "900150983CD24FB0D6963F7D28E17F72".to_owned(), vec![md5]),
+        ("x-checksum-sha1", sha1[5..].to_owned(), vec![sha1]),
+        ("x-checksum-sha256", format!(" {} ", &sha256[7..]), vec![sha256]),
+        ("content-md5", "kAFQmDzST7DWlj99KOF/cg==".to_owned(), vec![md5]),
+        ("content-digest", format!("sha-256=:{base64}:"), vec![sha256]),
+        (
+            "repr-digest",
+            format!("unknown=:AA==:, md5=:kAFQmDzST7DWlj99KOF/cg==:,sha-256=:{base64}:;q=1"),
+            vec![md5, sha256],
+        ),
+        ("repr-digest", "unixsum=30637".to_owned(), vec![]),
+        ("repr-digest", String::new(), vec![]),
+    ] {
+        assert_eq!(promises(&put.clone().header(header, value)), expected, "{header}");
+    }
+}

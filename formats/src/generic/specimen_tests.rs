@@ -1,0 +1,83 @@
+//! The format as the contract of all formats sees it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::Generic;
+use super::op::{Act, Op};
+use crate::contract::request::{Answer, Request};
+use crate::contract::world::World;
+use crate::contract::{self, Asks, Sample};
+use bytes::Bytes;
+use granary_storage::Digest;
+use serde_json::Value;
+
+/// A file stored.
+pub(crate) fn put(target: impl Into<String>, content: impl Into<Bytes>) -> Request {
+    Request::put(target).body(content)
+}
+
+/// Generic files, to the contract.
+pub(crate) struct Specimen;
+
+impl contract::Specimen for Specimen {
+    type Format = Generic;
+    const FORMAT: Generic = Generic;
+    const OPERATIONS: &'static [&'static str] = &["read file", "put file", "delete file", "list files"];
+
+    fn operation(op: &Op) -> &'static str {
+        match op.act {
+            Act::ReadFile { .. } => "read file",
+            Act::PutFile { .. } => "put file",
+            Act::DeleteFile { .. } => "delete file",
+            Act::ListFiles { .. } => "list files",
+        }
+    }
+
+    async fn samples(world: &World, project: &str, flavour: &str) -> Vec<Sample> {
+        let (name, base) = (format!("{project}/firmware"), format!("/generic/{project}/firmware"));
+        let door = world.open();
+        for (path, content) in [
+            ("1.2/fw.bin", "the firmware"),
+            ("1.2/notes.html", "<p>notes</p>"),
+            ("top", "the top"),
+        ] {
+            let stored = door.ask(&put(format!("{base}/{path}"), format!("{content}, {flavour}"))).await;
+            assert!(matches!(stored.status, 200 | 201), "{stored:?}");
+        }
+        let new = Bytes::from_static(b"a new file");
+        let get = |rest: &str| Request::get(format!("{base}/{rest}"));
+        let (read, content) = (|| Asks::Read(name.clone()), || Asks::Content(name.clone()));
+        let (write, remove) = (|| Asks::Write(name.clone()), || Asks::Delete(name.clone()));
+        let sample = |what, request, asks, status| Sample {
+            what,
+            request,
+            asks,
+            status,
+        };
+        let delete = Request::delete(format!("{base}/top"));
+        vec![
+            sample("read a file", get("1.2/fw.bin"), content(), 200),
+            sample("read a page", get("1.2/notes.html"), content(), 200),
+            sample("read a checksum", get("1.2/fw.bin.sha256"), read(), 200),
+            sample("store a file", put(format!("{base}/1.3/new.bin"), new.clone()), write(), 201),
+            sample(
+                "store a file whose checksum is promised",
+                put(format!("{base}/1.3/promised.bin"), new.clone()).header("x-checksum-sha256", Digest::sha256(&new).hex()),
+                write(),
+                201,
+            ),
+            sample("store other content", put(format!("{base}/1.2/fw.bin"), new), write(), 200),
+            sample("list a repository", get(""), read(), 200),
+            sample("list a repository without a slash", Request::get(base.clone()), read(), 200),
+            sample("list a folder", get("1.2/"), read(), 200),
+            sample("delete a file", delete, remove(), 204),
+        ]
+    }
+
+    fn message(answer: &Answer) -> Option<String> {
+        let body: Value = serde_json::from_slice(&answer.body).ok()?;
+        let shaped = answer.header("content-type") == Some("application/json")
+            && answer.header("x-content-type-options") == Some("nosniff")
+            && body.as_object()?.len() == 1;
+        body["error"].as_str().filter(|_| shaped).map(str::to_owned)
+    }
+}
