@@ -13,6 +13,7 @@ mod access;
 mod crash;
 mod documents;
 mod faults;
+mod generic;
 mod http;
 mod load;
 mod oci;

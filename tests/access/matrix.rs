@@ -1,4 +1,4 @@
-//! Every route of the OCI API for everybody: one table of expected answers, tried with passwords and
+//! Every route of the formats for everybody: one table of expected answers, tried with passwords and
 //! with tokens.
 
 use crate::support::{Answer, Client, Image, Manifest, Session, TestServer, sha256};
@@ -25,6 +25,8 @@ const DELETE: Row = [Unauthorized, Denied, Denied, Denied, Ok, Ok];
 /// What one caller finds in a repository of their own: what one of them changes, no other sees.
 struct Place {
     name: String,
+    /// A repository with a file.
+    files: String,
     image: Image,
     /// Uploaded, and in no manifest.
     loose: String,
@@ -42,6 +44,11 @@ impl Place {
         admin.push_manifest(&name, &other.manifest);
         let loose = admin.push_blob(&name, format!("loose, of {caller}").as_bytes());
         admin.push_blob("acme/base", b"to be mounted");
+        let files = format!("{name}-files");
+        admin
+            .call("PUT", &format!("/generic/{files}/1.0/fw.bin"))
+            .body(b"the firmware")
+            .expect(201);
         let own = client.post(&format!("/v2/{name}/blobs/uploads/"));
         let session = match own.status {
             202 => own.header("location").to_owned(),
@@ -50,6 +57,7 @@ impl Place {
         Self {
             other: other.manifest,
             name,
+            files,
             image,
             loose,
             session,
@@ -58,6 +66,10 @@ impl Place {
 
     fn call(&self, client: &Client, method: &str, rest: &str) -> Answer {
         client.call(method, &format!("/v2/{}/{rest}", self.name)).send()
+    }
+
+    fn file(&self, client: &Client, method: &str, rest: &str) -> Answer {
+        client.call(method, &format!("/generic/{}/{rest}", self.files)).send()
     }
 
     fn session<'c>(&self, client: &'c Client) -> Session<'c> {
@@ -148,6 +160,25 @@ const ROUTES: &[Route] = &[
     ("manifest by its digest with tags", PUSH, 201, |place, client| {
         client.put_manifest(&place.name, &format!("{}?tag=a&tag=b", place.other.digest()), &place.other)
     }),
+    ("file", PULL, 200, |place, client| place.file(client, "GET", "1.0/fw.bin")),
+    ("file, HEAD", PULL, 200, |place, client| place.file(client, "HEAD", "1.0/fw.bin")),
+    ("file that is not there", PULL, 404, |place, client| {
+        place.file(client, "GET", "1.0/absent")
+    }),
+    ("checksum of a file", PULL, 200, |place, client| {
+        place.file(client, "GET", "1.0/fw.bin.sha256")
+    }),
+    ("folder", PULL, 200, |place, client| place.file(client, "GET", "1.0/")),
+    ("all files", PULL, 200, |place, client| place.file(client, "GET", "")),
+    ("new file", PUSH, 201, |place, client| {
+        client.call("PUT", &format!("/generic/{}/1.1/fw.bin", place.files)).body(b"newer")
+    }),
+    ("file in another's place", PUSH, 200, |place, client| {
+        client.call("PUT", &format!("/generic/{}/1.0/fw.bin", place.files)).body(b"other")
+    }),
+    ("removal of a file", DELETE, 204, |place, client| {
+        place.file(client, "DELETE", "1.0/fw.bin")
+    }),
     ("removal of a blob", DELETE, 202, |place, client| {
         place.call(client, "DELETE", &format!("blobs/{}", place.loose))
     }),
@@ -200,7 +231,8 @@ fn state(admin: &Client, place: &Place) -> String {
     let upload = admin.get(&place.session).find("range").map(str::to_owned);
     let blobs = [&place.loose, &sha256(b"in one request"), &sha256(b"to be mounted")].map(|digest| admin.blob_status(&place.name, digest));
     let tagged = admin.tag_digest(&place.name, "1.0");
-    format!("{tags} {upload:?} {blobs:?} {tagged:?}")
+    let files = ["", "1.0/", "1.0/fw.bin"].map(|path| place.file(admin, "GET", path).text());
+    format!("{tags} {upload:?} {blobs:?} {tagged:?} {files:?}")
 }
 
 #[test]
@@ -215,7 +247,8 @@ fn every_route_answers_everybody_by_role_with_a_token_that_asks_for_everything()
     let everything = |client: &Client, place: &Place| {
         let name = &place.name;
         client.with_token(&format!(
-            "repository:{name}:pull,push,delete repository:acme/base:pull registry:catalog:*"
+            "repository:{name}:pull,push,delete repository:{}:pull,push,delete repository:acme/base:pull registry:catalog:*",
+            place.files
         ))
     };
     walk(&server, everything, true);
@@ -227,7 +260,7 @@ fn a_token_narrows_even_the_administrator() {
     let admin = server.admin();
     let place = Place::of("admin", &admin, &admin);
     let before = state(&admin, &place);
-    let pull = admin.with_token(&format!("repository:{}:pull", place.name));
+    let pull = admin.with_token(&format!("repository:{}:pull repository:{}:pull", place.name, place.files));
     for (name, row, success, ask) in ROUTES {
         let expected = match (row[2], *name) {
             (_, "catalog") => 401,
@@ -251,6 +284,7 @@ fn a_role_in_one_project_is_none_in_another() {
     let dev = server.member("dev", "acme", "maintainer");
     let place = Place {
         name: "other/app".into(),
+        files: "other/files".into(),
         ..Place::of("stranger", &admin, &admin)
     };
     admin.push_image("other/app", "1.0", &place.image);

@@ -68,6 +68,25 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         ("PUT", Push, "Finish", 404),
         ("DELETE", Push, "CancelUpload", 404),
     ]);
+    // The repository holds images: there are no files in it, and none can be added.
+    let full = if name.contains('/') {
+        name.to_owned()
+    } else {
+        format!("library/{name}")
+    };
+    let file = || {
+        let mut cells = read(Pull, "ReadFile", 404);
+        cells.push(("PUT", Push, "PutFile", 409));
+        cells.push(("DELETE", Delete, "DeleteFile", 404));
+        cells
+    };
+    let folder = || {
+        let mut cells = read(Pull, "ListFiles", 404);
+        // Refused with a sentence of their own, whoever asks.
+        cells.push(("PUT", Open, "ListFiles", 400));
+        cells.push(("DELETE", Open, "ListFiles", 400));
+        cells
+    };
     let start = || vec![("POST", Push, "StartUpload", 202)];
     let mut token = read(Token, "token", 200);
     // Without a form there is no grant_type in it.
@@ -89,6 +108,11 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/v2/{name}/blobs/uploads/"), start()),
         of(format!("/v2/{name}/blobs/uploads"), start()),
         of(format!("/v2/{name}/blobs/uploads/{id}?digest={absent}"), upload),
+        of(format!("/generic/{full}/1.0/absent"), file()),
+        of(format!("/generic/{full}/1.0/absent.sha256"), file()),
+        of(format!("/generic/{full}/1.0/"), folder()),
+        of(format!("/generic/{full}/"), folder()),
+        of(format!("/generic/{full}"), folder()),
         of(format!("/v2/{name}/manifests/1.0"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/manifests/{present}"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/blobs/{layer}"), read(Pull, "ReadBlob", 200)),
@@ -275,14 +299,20 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let routes = table("acme/app", &Image::new("an image"));
     let tabled: BTreeSet<&str> = routes.iter().flat_map(|route| &route.cells).map(|cell| cell.2).collect();
 
-    let source = include_str!("../../formats/src/oci/op.rs");
-    let (_, acts) = source.split_once("pub enum Act {\n").unwrap();
-    let (acts, _) = acts.split_once("\n}\n").unwrap();
-    let variants = acts
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|line| line.starts_with(char::is_uppercase));
-    let acts: BTreeSet<&str> = variants.map(|line| line.split([' ', '(', ',']).next().unwrap()).collect();
+    let sources = [
+        include_str!("../../formats/src/oci/op.rs"),
+        include_str!("../../formats/src/generic/op.rs"),
+    ];
+    let mut acts: BTreeSet<&str> = BTreeSet::new();
+    for source in sources {
+        let (_, variants) = source.split_once("pub enum Act {\n").unwrap();
+        let (variants, _) = variants.split_once("\n}\n").unwrap();
+        let variants = variants
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "))
+            .filter(|line| line.starts_with(char::is_uppercase));
+        acts.extend(variants.map(|line| line.split([' ', '(', ',']).next().unwrap()));
+    }
     let upper: BTreeSet<&str> = tabled.iter().copied().filter(|act| act.starts_with(char::is_uppercase)).collect();
     assert!(acts.len() > 10, "the operations were not found");
     assert_eq!(acts, upper);
@@ -295,13 +325,13 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let plain: BTreeSet<&str> = routes
         .iter()
         .map(|route| route.path.as_str())
-        .filter(|path| !path.starts_with("/v2"))
+        .filter(|path| !path.starts_with("/v2") && !path.starts_with("/generic"))
         .collect();
     assert_eq!(paths, plain);
 
     let formats = include_str!("../../formats/src/lib.rs");
     let mounted = formats.matches(".with(").count() - formats.matches(".with(…)").count();
-    assert_eq!(mounted, 1, "a format is mounted whose routes are not in the table");
+    assert_eq!(mounted, sources.len(), "a format is mounted whose routes are not in the table");
 }
 
 #[test]

@@ -84,7 +84,31 @@ impl Day {
         let tags = [day.manifest("doomed"), day.manifest("doomed-too")];
         day.delete("a manifest's deletion", day.manifest(&doomed.digest()), &tags);
         day.delete("a blob's deletion", day.blob(&loose), &[]);
+        day.files(number, admin);
         day
+    }
+
+    /// A file that is new, one that takes another's place, and one that goes.
+    fn files(&mut self, number: u64, admin: &Client) {
+        let path = |name: &str| format!("/generic/acme/files-{number}/1.0/{name}");
+        let content = |which: u64| bytes(number * 10 + which, 30_000);
+        for (name, which) in [("moving", 6), ("leaving", 7)] {
+            admin.call("PUT", &path(name)).body(&content(which)).expect(201);
+            self.world.insert(path(name), Some(content(which)));
+        }
+        for (what, name, which, done) in [
+            ("a new file", "fresh", 8, &[201, 200][..]),
+            ("a file in another's place", "moving", 9, &[200]),
+        ] {
+            let (path, file) = (path(name), content(which));
+            self.step(what, done, vec![(path.clone(), Some(file.clone()))], move |client| {
+                client.call("PUT", &path).attempt_body(&file)
+            });
+        }
+        let leaving = path("leaving");
+        self.step("a file's deletion", &[204, 404], vec![(leaving.clone(), None)], move |client| {
+            client.call("DELETE", &leaving).attempt()
+        });
     }
 
     /// The three ways to upload a blob, and one that is there already.

@@ -47,6 +47,9 @@ stories! {
     manifest_committed: "manifest.committed" by days;
     manifest_deleted: "manifest.deleted" by days;
     tag_deleted: "tag.deleted" by days;
+    file_stored: "file.stored" by days;
+    file_named: "file.named" by days;
+    file_deleted: "file.deleted" by days;
     catalog_before_commit: "catalog.before_commit" by days;
     catalog_after_commit: "catalog.after_commit" by days;
     sweep_expired: "sweep.expired" by sweeping::sweeps;
