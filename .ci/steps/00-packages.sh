@@ -9,7 +9,7 @@ packages=(
   faketime openssl                                 # clocks that jump and certificates, for the tests
   e2fsprogs mount                                  # a disk of one's own, to cut the power of
   postgresql                                       # the second database
-  docker.io containerd podman buildah skopeo       # clients
+  docker.io containerd podman buildah skopeo wget  # clients
 )
 
 absent=()

@@ -7,6 +7,8 @@ mod conditions;
 #[cfg(test)]
 mod contract;
 mod dispatch;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod gate;
 pub mod generic;
 mod handler;

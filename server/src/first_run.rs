@@ -51,6 +51,7 @@ pub(crate) async fn welcome(config: &Config, catalog: &Catalog, passwords: &Pass
             format!("  docker login {host} --username {ADMIN}"),
             format!("  docker pull hello-world && docker tag hello-world {host}/demo/hello:1.0 && docker push {host}/demo/hello:1.0"),
             format!("  helm registry login {host}{plain} --username {ADMIN}"),
+            format!("  echo hello | curl --user {ADMIN} -T - {url}/generic/demo/files/hello.txt"),
             format!("  curl --user {ADMIN} {url}/v2/_catalog"),
         ]);
     }

@@ -34,6 +34,7 @@ fn the_first_start_says_where_things_are_and_what_to_try() {
         format!("docker login {address} --username admin"),
         format!("docker push {address}/demo/hello:1.0"),
         format!("helm registry login {address} --plain-http --username admin"),
+        format!("echo hello | curl --user admin -T - http://{address}/generic/demo/files/hello.txt"),
         format!("curl --user admin http://{address}/v2/_catalog"),
     ] {
         assert!(printed.contains(&line), "{line} in {printed}");

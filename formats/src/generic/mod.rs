@@ -4,6 +4,8 @@
 mod checksums;
 mod error;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod listing;
 mod media;
 mod op;

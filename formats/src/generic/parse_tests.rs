@@ -3,10 +3,13 @@
 
 use super::op::{Act, Op};
 use super::parse::parse;
+use super::path::file_address;
 use crate::contract::request::Request;
 use crate::handler::Head;
 use granary_storage::limits::Limits;
+use granary_storage::name::FilePath;
 use granary_storage::{Error, ErrorKind, Result, What};
+use proptest::prelude::*;
 
 fn parsed(request: &Request) -> Result<Op> {
     let (path, query) = request.split();
@@ -167,5 +170,17 @@ fn checksums_are_understood_wherever_a_client_puts_them() {
         ("repr-digest", String::new(), vec![]),
     ] {
         assert_eq!(promises(&put.clone().header(header, value)), expected, "{header}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_address_that_an_answer_names_leads_to_the_file(text in "[a-z/.%;?# é\u{301}]{1,20}|.{1,60}") {
+        if let Ok(path) = text.parse::<FilePath>() {
+            let address = file_address(&"acme/firmware".parse().unwrap(), &path);
+            prop_assert!(address.bytes().all(|byte| byte.is_ascii_graphic()), "{}", address);
+            let rest = address.strip_prefix("/generic").unwrap();
+            prop_assert_eq!(file(rest), ("acme/firmware".to_owned(), path.to_string()));
+        }
     }
 }

@@ -2,29 +2,12 @@
 //! where what was understood is not what it must be.
 
 use super::{manifest, op::Op, parse};
+use crate::fuzzing::Lines;
 use crate::gate::Needs;
-use crate::handler::{Head, Headers, Operation as _};
+use crate::handler::{Head, Operation as _};
 use crate::range;
 use granary_storage::limits::Limits;
 use http::Method;
-
-/// Headers as they came.
-struct Lines<'l>(Vec<(&'l str, &'l str)>);
-
-impl Headers for Lines<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
-    }
-
-    fn list(&self, name: &str) -> Option<String> {
-        let same: Vec<&str> = self.0.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value).collect();
-        (!same.is_empty()).then(|| same.join(","))
-    }
-
-    fn is_unreadable(&self, _: &str) -> bool {
-        false
-    }
-}
 
 fn parsed(method: &Method, path: &str, query: &str, headers: &Lines<'_>, limits: &Limits) -> Option<Op> {
     let head = Head {
