@@ -22,6 +22,7 @@ mod failpoint;
 pub mod fsck;
 pub mod limits;
 pub mod name;
+pub mod prefix;
 mod store;
 pub mod sums;
 pub mod sweep;

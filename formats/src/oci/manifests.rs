@@ -117,6 +117,7 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         tags: tags.clone(),
         condition: condition.clone(),
         may_overwrite: granted.optional(OPTIONAL_OVERWRITE) == Held::Yes,
+        chart: None,
         by,
     };
     stores.catalog.put_manifest(new).await?;

@@ -4,6 +4,7 @@
 //! the methods that do so stand first, then the list of all others.
 
 use super::cache::{ARTIFACT_TYPE_MAX, Cache};
+use super::charts::{Chart, ChartVersion, ChartsUnder};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
@@ -14,6 +15,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::error::Result;
 use crate::failpoint;
 use crate::name::{FilePath, ProjectName, Reference, RepositoryName, Tag};
+use crate::prefix::Prefix;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -413,4 +415,15 @@ units! {
     pub write put_file(new: Arc<NewFile>) -> FileStored => put_file;
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
     pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file;
+
+    /// What is listed under a prefix, or how it differs from what was at the generation `since`.
+    pub read charts_under(prefix: Prefix, since: Option<i64>) -> ChartsUnder => charts_under;
+    /// The charts that a repository lists.
+    pub read charts_of(repository: RepositoryId) -> Vec<Chart> => charts_of;
+    /// A listed chart by the name of its file, where it is visible.
+    pub read chart_by_file(prefix: Prefix, file: String, visible: Visible) -> Option<(Repository, Chart)> => chart_by_file;
+    /// The chart that a tag points at, or pointed at when it was deleted.
+    pub read chart_version(repository: RepositoryId, tag: Tag) -> Option<ChartVersion> => chart_version;
+    /// Why a manifest that says it holds a chart is in no chart repository; `None` when that is not so.
+    pub read chart_unlisted(repository: RepositoryId, digest: Digest) -> Option<String> => chart_unlisted;
 }

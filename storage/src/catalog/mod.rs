@@ -6,6 +6,7 @@
 //! decides who may do what.
 
 mod cache;
+mod charts;
 #[cfg(test)]
 mod contract;
 mod facade;
@@ -22,5 +23,6 @@ mod schema;
 /// clients, and from whoever balances the load, that this node is in trouble.
 const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
+pub use charts::*;
 pub use facade::{Catalog, Database};
 pub use model::*;

@@ -1,6 +1,7 @@
 //! What goes into the catalog and what comes out, as plain values.
 //! How rows look is `schema.rs`; how they are read and written is `queries/`.
 
+use super::charts::NewChart;
 use crate::access::Role;
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
@@ -248,6 +249,8 @@ pub struct NewManifest {
     pub condition: Condition,
     /// Whether the caller may point an existing name at other content.
     pub may_overwrite: bool,
+    /// The chart that it holds, when it says that it holds one.
+    pub chart: Option<NewChart>,
     /// The principal's name.
     pub by: Arc<str>,
 }

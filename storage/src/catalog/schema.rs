@@ -180,6 +180,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    chart (repository, digest) {
+        repository -> BigInt,
+        digest -> Text,
+        prefix -> Text,
+        name -> Text,
+        version -> Text,
+        tag -> Text,
+        file -> Text,
+        content -> Text,
+        content_size -> BigInt,
+        provenance -> Nullable<Text>,
+        metadata -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    chart_unlisted (repository, digest) {
+        repository -> BigInt,
+        digest -> Text,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
+    chart_event (seq) {
+        seq -> BigInt,
+        prefix -> Text,
+        repository -> BigInt,
+        at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     project,
     repository,
@@ -191,7 +225,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     version,
     account,
     project_member,
-    refresh_token
+    refresh_token,
+    chart
 );
 
 diesel::joinable!(repository -> project (project));

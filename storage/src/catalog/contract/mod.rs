@@ -6,6 +6,7 @@
 
 mod accounts;
 mod blobs;
+mod charts;
 mod deletions;
 mod events;
 mod files;
@@ -142,6 +143,7 @@ fn manifest(repository: RepositoryId, content: &str) -> NewManifest {
         tags: Vec::new(),
         condition: Condition::Always,
         may_overwrite: true,
+        chart: None,
         by: somebody(),
     }
 }

@@ -38,6 +38,12 @@ type Artifact = (
     i64, String, Option<String>, i64, String, String, Option<i64>,
 );
 
+#[rustfmt::skip]
+type Chart = (
+    i64, String, String, String, String, String, String,
+    String, i64, Option<String>, String, i64,
+);
+
 /// Reads every column of each table listed, and gives each table's columns as `schema.rs` has them.
 macro_rules! read_tables {
     ($connection:ident, $($table:ident: $row:ty,)+) => {
@@ -71,6 +77,9 @@ macro_rules! reader {
                 project_member: (i64, i64, String),
                 signing_key: (String, Vec<u8>, i64),
                 refresh_token: (String, i64, i64, i64),
+                chart: Chart,
+                chart_unlisted: (i64, String, String),
+                chart_event: (i64, String, i64, i64),
             )
         }
     };
@@ -100,6 +109,8 @@ async fn fill(database: &TestDatabase) {
     let layer = push_blob(catalog, api, "layer").await;
     push(catalog, manifest(api, "image").naming(layer, EdgeRole::Layer).tagged(&["1.0"])).await;
     catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
+    push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
+    push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
     catalog.set_cursor("search".into(), 1).await.unwrap();
     let token = RefreshToken {
         hash: "hash".into(),
@@ -147,7 +158,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 17);
+    assert_eq!(read(database).len(), 20);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

@@ -18,6 +18,11 @@ pub(crate) fn share_names(_: &mut Conn, _: i64, _: &[&str]) -> Outcome<()> {
     Ok(())
 }
 
+/// Keeps others from changing what is listed under this prefix until the transaction ends.
+pub(crate) fn lock_prefix(_: &mut Conn, _: &str) -> Outcome<()> {
+    Ok(())
+}
+
 /// Keeps these versions as they are.
 pub(crate) fn lock_versions(_: &mut Conn, _: i64, _: &[String]) -> Outcome<()> {
     Ok(())

@@ -1,7 +1,7 @@
 //! What the queries need that PostgreSQL says its own way: locks, and which events are settled.
 //!
 //! Every transaction locks in this order, and rows of one table in the order of their keys, so that
-//! nobody waits in a circle: names, versions, blobs, links, artifacts. `share_…` lets others count on
+//! nobody waits in a circle: names, versions, blobs, links, artifacts, prefixes. `share_…` lets others count on
 //! the same rows and change none of them; `lock_…` is for who changes them. A statement after a lock
 //! sees what those left who had it before.
 
@@ -38,6 +38,16 @@ pub(crate) fn share_names(c: &mut Conn, repository: i64, names: &[&str]) -> Outc
             .bind::<BigInt, _>(repository)
             .execute(c)?;
     }
+    Ok(())
+}
+
+/// Keeps others from changing what is listed under this prefix until the transaction ends, so that the numbers of
+/// these changes are in the order in which they can be seen. The last lock of all: who holds it waits for nobody.
+pub(crate) fn lock_prefix(c: &mut Conn, prefix: &str) -> Outcome<()> {
+    // No repository has this number, so no name is locked under it.
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, -1))")
+        .bind::<Text, _>(prefix)
+        .execute(c)?;
     Ok(())
 }
 

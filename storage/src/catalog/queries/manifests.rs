@@ -4,6 +4,7 @@ use super::super::super::fault::{Fault, Outcome};
 use super::super::super::model::{Deleted, EdgeRole, ManifestView, Referrer, RepositoryId};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
 use super::Conn;
+use super::charts::{listed_under, listing_changed};
 use super::rows::{LIVE, TRASHED, parse, record, rows};
 use crate::clock;
 use crate::digest::Digest;
@@ -113,10 +114,14 @@ pub(crate) fn delete_artifact(c: &mut Conn, repository: &RepositoryId, digest: &
 
 /// Moves a live tag to the trash; whether there was one.
 pub(super) fn trash_version(c: &mut Conn, repository: i64, name: &str, by: &str) -> Outcome<bool> {
+    let listed = listed_under(c, repository, name)?;
     if !trash_name(c, repository, name, by)? {
         return Ok(false);
     }
     record(c, by, "tag.deleted", Some(repository), &json!({"tag": name}))?;
+    if let Some(prefix) = listed {
+        listing_changed(c, repository, &prefix)?;
+    }
     failpoint::hit("tag.deleted")?;
     Ok(true)
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod blobs;
+mod charts;
 mod events;
 mod files;
 mod fsck;
@@ -19,6 +20,7 @@ mod uploads;
 
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
+pub(crate) use charts::*;
 pub(crate) use events::*;
 pub(crate) use files::*;
 pub(crate) use fsck::*;

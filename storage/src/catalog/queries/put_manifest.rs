@@ -5,6 +5,7 @@ use super::super::super::model::{EdgeRole, NewManifest, Stored};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
 use super::Conn;
 use super::blobs::linked;
+use super::charts::{chart_is_known, check_version, listed_under, listing_changed, store_chart};
 use super::rows::{CHUNK, LIVE, parse, record, signed};
 use crate::clock;
 use crate::digest::Digest;
@@ -22,7 +23,7 @@ pub(crate) fn put_changes_nothing(c: &mut Conn, new: &NewManifest) -> Outcome<Op
     }
     let current = current(c, new)?;
     let same = new.tags.iter().all(|tag| current.get(tag.as_str()) == Some(&new.digest));
-    if !same || !conditions_hold(new, &current, true) {
+    if !same || !conditions_hold(new, &current, true) || !chart_is_known(c, new)? {
         return Ok(None);
     }
     Ok(Some(Stored {
@@ -49,15 +50,19 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
     }
     let moves = new.tags.iter().filter(|tag| current.get(tag.as_str()) != Some(&new.digest));
     let moves: Vec<&Tag> = moves.collect();
-    if !new.may_overwrite
-        && let Some(tag) = moves.iter().find(|tag| current.contains_key(tag.as_str()))
-    {
-        return refuse(
-            ErrorKind::Denied,
-            What::Tag,
-            format!("the tag {tag} exists, and you may not point it elsewhere"),
-        );
+    let mut listed = None;
+    for tag in &moves {
+        let same_chart = check_version(c, new, tag)?;
+        if !new.may_overwrite && !same_chart && current.contains_key(tag.as_str()) {
+            return refuse(
+                ErrorKind::Denied,
+                What::Tag,
+                format!("the tag {tag} exists, and you may not point it elsewhere"),
+            );
+        }
+        listed = listed.or(listed_under(c, repository, tag.as_str())?);
     }
+    let known = live && chart_is_known(c, new)?;
     if !live {
         check_references(c, new)?;
         store(c, new)?;
@@ -70,6 +75,9 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
         )?;
         failpoint::hit("manifest.stored")?;
     }
+    if !known {
+        store_chart(c, new)?;
+    }
     let mut moved = Vec::with_capacity(moves.len());
     for tag in moves {
         if moved.iter().any(|(done, _)| done == tag) {
@@ -78,6 +86,15 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
         point(c, new, tag)?;
         failpoint::hit("tag.moved")?;
         moved.push((tag.clone(), current.get(tag.as_str()).copied()));
+    }
+    // What was listed before is listed no more, or what is listed now was not before.
+    for tag in &new.tags {
+        if listed.is_none() && (!known || moved.iter().any(|(moved, _)| moved == tag)) {
+            listed = listed_under(c, repository, tag.as_str())?;
+        }
+    }
+    if let Some(prefix) = listed {
+        listing_changed(c, repository, &prefix)?;
     }
     Ok(Stored { created: !live, moved })
 }

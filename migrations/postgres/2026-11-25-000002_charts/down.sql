@@ -1,0 +1,3 @@
+DROP TABLE chart_event;
+DROP TABLE chart_unlisted;
+DROP TABLE chart;
