@@ -12,6 +12,7 @@ mod fuzzing;
 mod gate;
 pub mod generic;
 mod handler;
+pub mod helm;
 pub mod oci;
 mod paging;
 mod range;

@@ -32,6 +32,22 @@ pub struct Limits {
     pub downloads: usize,
     /// The same for one account; all that is anonymous is one.
     pub downloads_per_principal: usize,
+    /// A chart's archive, packed and unpacked, at most (Helm's own limit).
+    pub chart_bytes: u64,
+    /// One file in a chart's archive, at most (Helm's own limit).
+    pub chart_file_bytes: u64,
+    /// Entries of a chart's archive, at most.
+    pub chart_entries: usize,
+    /// A Chart.yaml, as written and with its aliases resolved, at most.
+    pub chart_metadata_bytes: u64,
+    /// How deep a Chart.yaml may be nested.
+    pub chart_metadata_depth: usize,
+    /// Values in a Chart.yaml with its aliases resolved, at most.
+    pub chart_metadata_values: usize,
+    /// A provenance file, at most.
+    pub chart_provenance_bytes: u64,
+    /// Memory for indexes of charts that are kept, at most.
+    pub chart_index_cache: u64,
     /// Free space under which uploads and manifests are refused; deletes are not.
     pub storage_reserve: u64,
     /// Whether a manifest may name content that its repository does not hold (sparse copies). Such a name
@@ -56,6 +72,14 @@ impl Default for Limits {
             page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,
+            chart_bytes: 100 * MIB,
+            chart_file_bytes: 5 * MIB,
+            chart_entries: 10_000,
+            chart_metadata_bytes: MIB,
+            chart_metadata_depth: 64,
+            chart_metadata_values: 20_000,
+            chart_provenance_bytes: MIB,
+            chart_index_cache: 256 * MIB,
             storage_reserve: 64 * MIB,
             allow_missing_references: false,
         }

@@ -36,6 +36,8 @@ pub enum Home {
         /// Who becomes the project's maintainer, should that be made too.
         owner: Option<AccountId>,
     },
+    /// Only the bytes will tell; [`Writing::settle`] says it before they become a blob.
+    Undecided,
 }
 
 impl From<RepositoryId> for Home {
@@ -268,6 +270,11 @@ impl Writing {
         self.writer.write(chunk).await
     }
 
+    /// Says where the blob is to be linked, for an upload that began without knowing.
+    pub fn settle(&mut self, home: impl Into<Home>) {
+        self.home = home.into();
+    }
+
     /// Stops writing and acknowledges what was taken in; gives the offset.
     ///
     /// # Errors
@@ -349,6 +356,10 @@ impl Writing {
         };
         let repository = match home {
             Home::Existing(id) => id,
+            Home::Undecided => {
+                engine.blobs.delete(blob.key()).await?;
+                return Err(Error::internal("nobody said where the blob belongs"));
+            }
             Home::ToBeMade { name, format, owner } => match engine.catalog.ensure_repository(name, format, owner, by.clone()).await {
                 Ok(made) => made.id,
                 Err(error) => {

@@ -176,6 +176,34 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Ranges of one request, at most; more are answered with the whole.",
     ),
     setting(
+        "limits.chart_bytes",
+        "100MiB",
+        "A chart's archive, packed and unpacked, at most; Helm itself stops here.",
+    ),
+    setting(
+        "limits.chart_file_bytes",
+        "5MiB",
+        "One file in a chart's archive, at most; Helm itself stops here.",
+    ),
+    setting("limits.chart_entries", "10000", "Entries of a chart's archive, at most."),
+    setting(
+        "limits.chart_metadata_bytes",
+        "1MiB",
+        "A Chart.yaml, as written and with its aliases resolved, at most.",
+    ),
+    setting("limits.chart_metadata_depth", "64", "How deep a Chart.yaml may be nested."),
+    setting(
+        "limits.chart_metadata_values",
+        "20000",
+        "Values in a Chart.yaml with its aliases resolved, at most.",
+    ),
+    setting("limits.chart_provenance_bytes", "1MiB", "A chart's provenance file, at most."),
+    setting(
+        "limits.chart_index_cache",
+        "256MiB",
+        "Memory for indexes of charts that are kept between requests, at most.",
+    ),
+    setting(
         "limits.downloads",
         "2000",
         "Blobs, and other answers over 64 KiB, that are sent at once, at most; each counts once for every half MiB that it holds in memory, which is once for a blob. More are answered with 503.",

@@ -8,7 +8,7 @@ use crate::name::Tag;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NewChart {
     /// It is what it says, and its name is the repository's: listed under the tag of its version.
-    Listed(ChartFacts),
+    Listed(Box<ChartFacts>),
     /// It is kept as any other artifact, and in no chart repository, for this reason.
     Unlisted(String),
 }
@@ -17,7 +17,7 @@ impl NewChart {
     /// What is known of it, when it can be listed.
     pub fn facts(&self) -> Option<&ChartFacts> {
         match self {
-            Self::Listed(facts) => Some(facts),
+            Self::Listed(facts) => Some(facts.as_ref()),
             Self::Unlisted(_) => None,
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn chart(repository: RepositoryId, content: &str, version: &str, arch
 fn named(repository: RepositoryId, content: &str, name: &str, version: &str, archive: &str) -> NewManifest {
     NewManifest {
         kind: Kind::Chart,
-        chart: Some(NewChart::Listed(ChartFacts {
+        chart: Some(NewChart::Listed(Box::new(ChartFacts {
             name: name.into(),
             version: version.into(),
             tag: tag(&version.replace('+', "_")),
@@ -36,7 +36,7 @@ fn named(repository: RepositoryId, content: &str, name: &str, version: &str, arc
             content_size: archive.len() as u64,
             provenance: None,
             metadata: format!(r#"{{"name":"{name}","version":"{version}"}}"#),
-        })),
+        }))),
         ..manifest(repository, content)
     }
 }

@@ -1,0 +1,392 @@
+//! Tar, pushed in: looks at every entry, keeps Chart.yaml, unpacks nothing.
+//!
+//! Headers are read raw, and what two readers could understand differently (a size that stands twice, a folder with
+//! content, a file of one name twice) is refused: Helm would read another chart than the one that was looked at.
+
+use super::fault;
+use granary_storage::limits::Limits;
+use granary_storage::{Error, Result};
+use std::io::{self, Write};
+use std::sync::Arc;
+use tar::{EntryType, Header, PaxExtensions};
+
+const BLOCK: usize = 512;
+/// A name that a header of its own carries, and such a header of attributes, at most.
+const LONG_NAME_MAX: u64 = 4096;
+const ATTRIBUTES_MAX: u64 = 64 * 1024;
+const CHART_YAML: &str = "Chart.yaml";
+
+/// What is kept of an archive.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Chart.yaml, as it is.
+    pub(super) chart_yaml: Vec<u8>,
+    /// When it was last changed, by the archive: seconds since 1970.
+    pub(super) modified: i64,
+}
+
+/// What the bytes that come next are.
+enum State {
+    Header,
+    Content {
+        of: Content,
+        left: u64,
+        padding: u64,
+        bytes: Vec<u8>,
+    },
+    Padding(u64),
+    /// Behind the mark of the end.
+    Ended,
+}
+
+/// What an entry's content is for.
+#[derive(Clone, Copy)]
+enum Content {
+    Nothing,
+    Name,
+    Attributes,
+    ChartYaml { modified: i64 },
+}
+
+/// Attributes of the entry that follows.
+#[derive(Default)]
+struct Ahead {
+    name: Option<Vec<u8>>,
+    modified: Option<i64>,
+}
+
+/// The archive as far as it has come.
+pub(super) struct Walk {
+    limits: Arc<Limits>,
+    state: State,
+    header: [u8; BLOCK],
+    filled: usize,
+    unpacked: u64,
+    entries: usize,
+    ahead: Ahead,
+    top: Option<String>,
+    found: Option<Found>,
+    fault: Option<Error>,
+}
+
+impl Walk {
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            limits,
+            state: State::Header,
+            header: [0; BLOCK],
+            filled: 0,
+            unpacked: 0,
+            entries: 0,
+            ahead: Ahead::default(),
+            top: None,
+            found: None,
+            fault: None,
+        }
+    }
+
+    /// The fault that made a write fail.
+    pub(super) fn take_fault(&mut self) -> Option<Error> {
+        self.fault.take()
+    }
+
+    /// Once everything has come.
+    pub(super) fn finish(self) -> Result<Found> {
+        let whole = match self.state {
+            State::Ended => true,
+            State::Header => self.filled == 0,
+            State::Content { .. } | State::Padding(_) => false,
+        };
+        if !whole {
+            return Err(fault("the archive ends in the middle of an entry"));
+        }
+        self.found
+            .ok_or_else(|| fault("the archive holds no Chart.yaml directly under its top folder"))
+    }
+
+    fn feed(&mut self, mut data: &[u8]) -> Result<()> {
+        self.unpacked = self.unpacked.saturating_add(data.len() as u64);
+        if self.unpacked > self.limits.chart_bytes {
+            let most = self.limits.chart_bytes;
+            return Err(fault(format!("the archive is larger than {most} bytes when it is unpacked")));
+        }
+        while !data.is_empty() {
+            match &mut self.state {
+                State::Ended => return Ok(()),
+                State::Header => {
+                    let take = data.len().min(BLOCK - self.filled);
+                    self.header[self.filled..self.filled + take].copy_from_slice(&data[..take]);
+                    self.filled += take;
+                    data = &data[take..];
+                    if self.filled == BLOCK {
+                        self.filled = 0;
+                        self.state = self.begin()?;
+                    }
+                }
+                State::Content { of, left, bytes, .. } => {
+                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
+                    if !matches!(of, Content::Nothing) {
+                        bytes.extend_from_slice(&data[..take]);
+                    }
+                    *left -= take as u64;
+                    data = &data[take..];
+                }
+                State::Padding(left) => {
+                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(data.len());
+                    *left -= take as u64;
+                    data = &data[take..];
+                }
+            }
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to what follows content that is complete, which may be empty.
+    fn settle(&mut self) -> Result<()> {
+        match &mut self.state {
+            State::Content {
+                left: 0,
+                of,
+                padding,
+                bytes,
+            } => {
+                let (of, padding, bytes) = (*of, *padding, std::mem::take(bytes));
+                self.state = if padding == 0 { State::Header } else { State::Padding(padding) };
+                self.take_in(of, bytes)
+            }
+            State::Padding(0) => {
+                self.state = State::Header;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Understands a header.
+    fn begin(&mut self) -> Result<State> {
+        if self.header.iter().all(|byte| *byte == 0) {
+            return Ok(State::Ended);
+        }
+        let header = Header::from_byte_slice(&self.header).clone();
+        check_sum(&header, &self.header)?;
+        self.entries += 1;
+        if self.entries > self.limits.chart_entries {
+            return Err(fault(format!("the archive holds more than {} entries", self.limits.chart_entries)));
+        }
+        let size = header
+            .entry_size()
+            .map_err(|_| fault("the archive holds an entry whose size cannot be read"))?;
+        let content = |of| State::Content {
+            of,
+            left: size,
+            padding: size.next_multiple_of(BLOCK as u64) - size,
+            bytes: Vec::new(),
+        };
+        if size > self.limits.chart_bytes {
+            return Err(self.too_large(&header));
+        }
+        Ok(match header.entry_type() {
+            EntryType::GNULongName => content(short(Content::Name, size, LONG_NAME_MAX)?),
+            EntryType::XHeader => content(short(Content::Attributes, size, ATTRIBUTES_MAX)?),
+            // Of the whole archive (git writes its commit there), and names of links, which are refused themselves.
+            EntryType::XGlobalHeader | EntryType::GNULongLink => content(Content::Nothing),
+            EntryType::Regular | EntryType::Continuous | EntryType::Directory => content(self.entry(&header, size)?),
+            _ => {
+                let name = self.shown(&header);
+                return Err(fault(format!(
+                    "the archive holds {name}, which is neither a file nor a folder; links and devices have no place in a chart"
+                )));
+            }
+        })
+    }
+
+    /// A file or a folder.
+    fn entry(&mut self, header: &Header, size: u64) -> Result<Content> {
+        let ahead = std::mem::take(&mut self.ahead);
+        let raw = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = Path::read(&raw)?;
+        let folder = header.entry_type() == EntryType::Directory || path.folder;
+        if folder && size != 0 {
+            return Err(fault(format!(
+                "the archive holds the folder {} with content of its own",
+                path.shown
+            )));
+        }
+        if size > self.limits.chart_file_bytes {
+            return Err(fault(format!(
+                "the file {} in the archive is larger than {} bytes",
+                path.shown, self.limits.chart_file_bytes
+            )));
+        }
+        let top = &path.segments[0];
+        if !folder && path.segments.len() == 1 {
+            return Err(fault(format!("the file {} lies outside of the chart's folder", path.shown)));
+        }
+        match &self.top {
+            Some(known) if known != top => {
+                return Err(fault(format!(
+                    "the archive holds two top folders, {known:.100} and {top:.100}; a chart has one"
+                )));
+            }
+            Some(_) => {}
+            None => self.top = Some(top.clone()),
+        }
+        if folder || path.segments.len() != 2 || path.segments[1] != CHART_YAML {
+            return Ok(Content::Nothing);
+        }
+        if self.found.is_some() {
+            return Err(fault("Chart.yaml stands twice in the archive"));
+        }
+        if size > self.limits.chart_metadata_bytes {
+            return Err(fault(format!(
+                "Chart.yaml is larger than {} bytes",
+                self.limits.chart_metadata_bytes
+            )));
+        }
+        let modified = ahead
+            .modified
+            .or_else(|| header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()))
+            .unwrap_or(0);
+        Ok(Content::ChartYaml { modified })
+    }
+
+    /// Keeps content that is wanted.
+    fn take_in(&mut self, of: Content, bytes: Vec<u8>) -> Result<()> {
+        match of {
+            Content::Nothing => {}
+            Content::Name => {
+                let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+                self.ahead.name = Some(bytes[..end].to_vec());
+            }
+            Content::Attributes => self.attributes(&bytes)?,
+            Content::ChartYaml { modified } => {
+                self.found = Some(Found {
+                    chart_yaml: bytes,
+                    modified,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes of the next entry (POSIX pax).
+    fn attributes(&mut self, bytes: &[u8]) -> Result<()> {
+        let broken = |_| fault("the archive holds attributes of an entry that cannot be read");
+        for record in PaxExtensions::new(bytes) {
+            let record = record.map_err(broken)?;
+            let key = String::from_utf8_lossy(record.key_bytes());
+            let value = record.value_bytes();
+            match key.as_ref() {
+                "path" => self.ahead.name = Some(value.to_vec()),
+                "mtime" => {
+                    let whole = value.split(|byte| *byte == b'.').next().unwrap_or(value);
+                    self.ahead.modified = std::str::from_utf8(whole).ok().and_then(|text| text.parse().ok());
+                }
+                "size" => return Err(fault("the archive holds an entry whose size stands twice")),
+                sparse if sparse.starts_with("GNU.sparse.") => {
+                    return Err(fault("the archive holds a file with holes in it, which has no place in a chart"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn shown(&self, header: &Header) -> String {
+        let raw = self.ahead.name.clone().unwrap_or_else(|| header.path_bytes().into_owned());
+        shown(&raw)
+    }
+
+    fn too_large(&self, header: &Header) -> Error {
+        let (name, most) = (self.shown(header), self.limits.chart_bytes);
+        fault(format!(
+            "the file {name} makes the archive larger than {most} bytes when it is unpacked"
+        ))
+    }
+}
+
+impl Write for Walk {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self.feed(data) {
+            Ok(()) => Ok(data.len()),
+            Err(fault) => {
+                self.fault = Some(fault);
+                Err(io::Error::other("refused"))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Content that is kept has a limit of its own.
+fn short(of: Content, size: u64, most: u64) -> Result<Content> {
+    if size > most {
+        return Err(fault(format!("the archive holds a name, or attributes, of more than {most} bytes")));
+    }
+    Ok(of)
+}
+
+fn check_sum(header: &Header, bytes: &[u8; BLOCK]) -> Result<()> {
+    // The sum of all bytes, its own place taken for blanks.
+    let others = bytes[..148].iter().chain(&bytes[156..]);
+    let sum = others.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * 32;
+    match header.cksum() {
+        Ok(stated) if stated == sum => Ok(()),
+        _ => Err(fault("the archive is no tar, or is damaged: the sum of a header is wrong")),
+    }
+}
+
+/// A name in the archive that leads nowhere but into the chart.
+struct Path {
+    segments: Vec<String>,
+    /// Whether it says of itself that it is a folder.
+    folder: bool,
+    shown: String,
+}
+
+impl Path {
+    fn read(raw: &[u8]) -> Result<Self> {
+        let shown = shown(raw);
+        let refuse = |why: &str| Err(fault(format!("the archive holds the path {shown}, which {why}")));
+        let Ok(text) = std::str::from_utf8(raw) else {
+            return refuse("is not UTF-8");
+        };
+        if text.contains(char::is_control) {
+            return refuse("holds control characters");
+        }
+        // Helm takes a backslash for a separator too.
+        let text = text.replace('\\', "/");
+        let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
+        if text.starts_with('/') || drive {
+            return refuse("is absolute");
+        }
+        let trimmed = text.strip_suffix('/').unwrap_or(&text);
+        let segments: Vec<String> = trimmed.split('/').map(str::to_owned).collect();
+        if segments.iter().any(|segment| segment == "..") {
+            return refuse("leads out of the chart");
+        }
+        if segments.iter().any(|segment| segment.is_empty() || segment == ".") {
+            return refuse("is not written plainly: it holds an empty segment or a single dot");
+        }
+        Ok(Self {
+            segments,
+            folder: text.ends_with('/'),
+            shown,
+        })
+    }
+}
+
+/// A name as a sentence can hold it.
+fn shown(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(200)
+        .collect();
+    format!("{clean:?}")
+}

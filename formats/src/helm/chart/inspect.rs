@@ -1,0 +1,129 @@
+//! Reading an archive while it streams past: pieces are handed to the blocking pool one at a time, so that a sender
+//! who takes their time holds no thread, and a small chart costs one hand-over.
+
+use super::archive::{Found, Walk};
+use super::{Metadata, fault};
+use bytes::{Bytes, BytesMut};
+use flate2::write::MultiGzDecoder;
+use granary_storage::limits::Limits;
+use granary_storage::{Algorithm, Digest, Error, ErrorKind, Hasher, Result, What};
+use std::io::Write as _;
+use std::sync::Arc;
+
+/// Bytes that are looked at in one go.
+const PIECE: usize = 256 * 1024;
+
+/// A chart, as its archive tells.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// Chart.yaml.
+    pub(crate) metadata: Metadata,
+    /// When Chart.yaml was last changed, by the archive: seconds since 1970.
+    pub(crate) modified: i64,
+    /// The digest of the archive.
+    pub(crate) digest: Digest,
+    /// Bytes of the archive.
+    pub(crate) size: u64,
+}
+
+/// Looks at an archive as it comes. Blocks.
+pub(super) struct Reader {
+    limits: Arc<Limits>,
+    archive: MultiGzDecoder<Walk>,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Reader {
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            archive: MultiGzDecoder::new(Walk::new(limits.clone())),
+            limits,
+            hasher: Hasher::new(Algorithm::Sha256),
+            size: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<()> {
+        self.hasher.update(piece);
+        self.size += piece.len() as u64;
+        let most = self.limits.chart_bytes;
+        if self.size > most {
+            let sentence = format!("the chart is larger than the limit of {most} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
+        }
+        self.archive.write_all(piece).map_err(|cause| self.fault(&cause))
+    }
+
+    pub(super) fn finish(mut self) -> Result<Inspected> {
+        if self.size == 0 {
+            return Err(fault("there is no chart in the request: its body is empty"));
+        }
+        self.archive.try_finish().map_err(|cause| self.fault(&cause))?;
+        let walk = self.archive.finish().map_err(|_| broken())?;
+        let Found { chart_yaml, modified } = walk.finish()?;
+        Ok(Inspected {
+            metadata: Metadata::read(&chart_yaml, &self.limits)?,
+            modified,
+            digest: self.hasher.finish(),
+            size: self.size,
+        })
+    }
+
+    /// What the archive was refused for, or else that it is broken.
+    fn fault(&mut self, cause: &std::io::Error) -> Error {
+        match self.archive.get_mut().take_fault() {
+            Some(fault) => fault,
+            None => broken().because(cause.to_string()),
+        }
+    }
+}
+
+fn broken() -> Error {
+    fault("the chart is no gzip archive, or is damaged or cut off")
+}
+
+/// An archive that is being looked at, on the async side.
+pub(crate) struct Inspection {
+    reader: Reader,
+    waiting: BytesMut,
+}
+
+impl Inspection {
+    /// Nothing has come yet.
+    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            reader: Reader::new(limits),
+            waiting: BytesMut::new(),
+        }
+    }
+
+    /// Takes in what has come.
+    ///
+    /// # Errors
+    /// `Invalid`/`Request` with a sentence that names what is wrong with the archive; `TooLarge`/`Blob`.
+    pub(crate) async fn push(mut self, chunk: &Bytes) -> Result<Self> {
+        self.waiting.extend_from_slice(chunk);
+        if self.waiting.len() < PIECE {
+            return Ok(self);
+        }
+        let work = tokio::task::spawn_blocking(move || {
+            let piece = self.waiting.split();
+            self.reader.push(&piece)?;
+            Ok(self)
+        });
+        work.await.map_err(Error::internal)?
+    }
+
+    /// Everything has come.
+    ///
+    /// # Errors
+    /// As [`Inspection::push`].
+    pub(crate) async fn finish(mut self) -> Result<Inspected> {
+        let work = tokio::task::spawn_blocking(move || {
+            self.reader.push(&self.waiting)?;
+            self.reader.finish()
+        });
+        work.await.map_err(Error::internal)?
+    }
+}
