@@ -14,6 +14,7 @@ mod crash;
 mod documents;
 mod faults;
 mod generic;
+mod helm;
 mod http;
 mod load;
 mod oci;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::access::{Access, Action, Actions, Principal, Visible};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, FileView, ManifestView, Repository, StorageFormat};
+use granary_storage::catalog::{AccountId, Chart, FileView, ManifestView, Repository, StorageFormat};
+use granary_storage::name::Reference;
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub struct Granted<Op> {
     repository: Option<Repository>,
     manifest: Option<ManifestView>,
     file: Option<FileView>,
+    chart: Option<Chart>,
 }
 
 impl<Op> Granted<Op> {
@@ -90,6 +92,19 @@ impl<Op> Granted<Op> {
     /// Those of [`Gate::authorize`].
     pub async fn confirm(&self) -> Result<()> {
         self.gate.authorize(&self.principal, &self.needs).await.map(drop)
+    }
+
+    /// The chart whose file the operation serves, found once; `None` when there is none.
+    pub fn chart(&self) -> Option<&Chart> {
+        self.chart.as_ref()
+    }
+
+    /// Asks the gate about a repository that only the body named, before anything of it is stored.
+    ///
+    /// # Errors
+    /// Those of [`Gate::authorize`].
+    pub async fn allow(&self, access: Access) -> Result<()> {
+        self.gate.authorize(&self.principal, &Needs::one(access)).await.map(drop)
     }
 
     /// The operation, by value.
@@ -227,12 +242,18 @@ async fn resolve<Op: Operation>(
     rights: Rights,
 ) -> Result<(Granted<Op>, Vec<String>)> {
     let catalog = &cx.stores.catalog;
-    let repository = match op.repository() {
-        Some(name) => own(catalog.repository(name.clone()).await?, stores, &needs)?,
-        None => None,
-    };
-    let manifest = match (&repository, op.serves()) {
-        (Some(repository), Some(reference)) => catalog.manifest(repository.id, reference.clone()).await?,
+    let (mut repository, mut chart) = (None, None);
+    if let Some(name) = op.repository() {
+        repository = own(catalog.repository(name.clone()).await?, stores, &needs)?;
+    }
+    if let Some((prefix, file)) = op.finds() {
+        let found = catalog.chart_by_file(prefix.clone(), file.to_owned(), rights.visible.clone());
+        (repository, chart) = found.await?.unzip();
+    }
+    let reference = op.serves().cloned();
+    let reference = reference.or_else(|| chart.as_ref().map(|chart: &Chart| Reference::Digest(chart.digest)));
+    let manifest = match (&repository, reference) {
+        (Some(repository), Some(reference)) => catalog.manifest(repository.id, reference).await?,
         _ => None,
     };
     let mut warnings = Vec::new();
@@ -256,6 +277,7 @@ async fn resolve<Op: Operation>(
             repository,
             manifest,
             file,
+            chart,
         },
         warnings,
     ))
@@ -269,7 +291,7 @@ fn own(found: Option<Repository>, stores: StorageFormat, needs: &Needs) -> Resul
     };
     let adds = match needs {
         Needs::Access { required, .. } => required.iter().any(|access| access.actions.contains(Action::Create.into())),
-        Needs::Login | Needs::Listing => false,
+        Needs::Login | Needs::Listing | Needs::Under { .. } => false,
     };
     if adds {
         let sentence = format!("{} is a repository of another format ({})", other.name, other.format.as_str());
@@ -281,7 +303,8 @@ fn own(found: Option<Repository>, stores: StorageFormat, needs: &Needs) -> Resul
 /// The scopes that would satisfy `needs`, in the grammar of the token endpoint.
 fn scope_of(needs: &Needs) -> String {
     match needs {
-        Needs::Login => String::new(),
+        // No token names a prefix; clients of such operations send their password.
+        Needs::Login | Needs::Under { .. } => String::new(),
         Needs::Listing => "registry:catalog:*".into(),
         Needs::Access { required, optional, .. } => {
             let mut merged: Vec<Access> = Vec::new();

@@ -3,8 +3,9 @@
 
 use async_trait::async_trait;
 use granary_storage::Result;
-use granary_storage::access::{Access, Principal, Visible};
+use granary_storage::access::{Access, Actions, Principal, Visible};
 use granary_storage::catalog::{FileView, ManifestView, Repository};
+use granary_storage::prefix::Prefix;
 
 /// The access an operation needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,14 @@ pub enum Needs {
         optional: Vec<Access>,
         /// Whether it also looks for content across repositories, and so needs to know which are visible.
         across: bool,
+    },
+    /// Access to the repositories directly under a prefix. Which of them it is about only the catalog or the body can
+    /// tell, and where it is about one, [`crate::Granted::allow`] asks for that one. What can be seen comes filtered.
+    Under {
+        /// The prefix.
+        prefix: Prefix,
+        /// What is to be done to them.
+        actions: Actions,
     },
     /// A list of repositories, filtered to what the principal may read.
     Listing,

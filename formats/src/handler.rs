@@ -12,6 +12,7 @@ use futures_util::Stream;
 use granary_storage::blob::ByteStream;
 use granary_storage::catalog::StorageFormat;
 use granary_storage::name::{FilePath, Reference, RepositoryName};
+use granary_storage::prefix::Prefix;
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::future::Future;
@@ -225,6 +226,12 @@ pub trait Operation: Send + 'static {
 
     /// The file whose content goes out: as `serves`, where files are kept.
     fn serves_file(&self) -> Option<&FilePath> {
+        None
+    }
+
+    /// The chart whose file goes out, by the prefix that lists it and its file's name: as `serves`, for content that
+    /// only the catalog can attribute to a repository.
+    fn finds(&self) -> Option<(&Prefix, &str)> {
         None
     }
 

@@ -25,5 +25,5 @@ pub use registry::{Registry, Route};
 
 /// Every format of this build.
 pub fn formats() -> Registry {
-    Registry::default().with(oci::Oci).with(generic::Generic)
+    Registry::default().with(oci::Oci).with(generic::Generic).with(helm::Helm::new())
 }

@@ -22,8 +22,12 @@ enum Right {
     Pull,
     Push,
     Delete,
+    /// To see what is directly under the repository's prefix.
+    PullUnder,
+    /// To add to it.
+    PushUnder,
 }
-use Right::{Delete, Listing, Login, Open, Pull, Push, Token};
+use Right::{Delete, Listing, Login, Open, Pull, PullUnder, Push, PushUnder, Token};
 
 /// By method: the right, the operation behind it, and the answer to who has the right.
 type Cells = Vec<(&'static str, Right, &'static str, u16)>;
@@ -91,6 +95,20 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
     let mut token = read(Token, "token", 200);
     // Without a form there is no grant_type in it.
     token.push(("POST", Open, "token", 400));
+    let (helm, segment) = match name.rsplit_once('/') {
+        Some((prefix, segment)) => (format!("/helm/{prefix}"), segment),
+        None => ("/helm".to_owned(), name),
+    };
+    let archive = || {
+        let mut cells = read(PullUnder, "ReadFile", 404);
+        // Without a body there is no chart in it.
+        cells.push(("PUT", PushUnder, "Upload", 400));
+        cells
+    };
+    let mut charts = read(PullUnder, "Charts", 200);
+    charts.push(("POST", PushUnder, "Upload", 400));
+    let mut version = read(Pull, "Version", 404);
+    version.push(("DELETE", Delete, "Delete", 404));
     let of = |path: String, cells: Cells| Route { path, cells };
     vec![
         of("/livez".into(), read(Open, "livez", 200)),
@@ -113,6 +131,14 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/generic/{full}/1.0/"), folder()),
         of(format!("/generic/{full}/"), folder()),
         of(format!("/generic/{full}"), folder()),
+        of(format!("{helm}/index.yaml"), read(PullUnder, "Index", 200)),
+        of(format!("{helm}/index.json"), read(PullUnder, "Index", 200)),
+        of(format!("{helm}/charts/{segment}-1.0.0.tgz"), archive()),
+        of(format!("{helm}/{segment}-1.0.0.tgz"), archive()),
+        of(format!("{helm}/charts/{segment}-1.0.0.tgz.prov"), read(PullUnder, "ReadFile", 404)),
+        of(format!("{helm}/api/charts"), charts),
+        of(format!("{helm}/api/charts/{segment}"), read(Pull, "Versions", 404)),
+        of(format!("{helm}/api/charts/{segment}/1.0"), version),
         of(format!("/v2/{name}/manifests/1.0"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/manifests/{present}"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/blobs/{layer}"), read(Pull, "ReadBlob", 200)),
@@ -123,7 +149,7 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
 const PRESENT: usize = 3;
 
 /// Where nothing is.
-const NOWHERE: [&str; 9] = [
+const NOWHERE: [&str; 13] = [
     "/",
     "/v1/",
     "/v2x",
@@ -133,6 +159,10 @@ const NOWHERE: [&str; 9] = [
     "/metrics/x",
     "/token/",
     "//v2/",
+    "/helm",
+    "/helm/",
+    "/helm/acme",
+    "/helm/acme/artifacthub-repo.yml",
 ];
 
 /// A caller, and what the table has for them.
@@ -145,9 +175,9 @@ struct Somebody {
     refusal: u16,
 }
 
-const READER: &[Right] = &[Open, Token, Login, Listing, Pull];
-const WRITER: &[Right] = &[Open, Token, Login, Listing, Pull, Push];
-const EVERYTHING: &[Right] = &[Open, Token, Login, Listing, Pull, Push, Delete];
+const READER: &[Right] = &[Open, Token, Login, Listing, Pull, PullUnder];
+const WRITER: &[Right] = &[Open, Token, Login, Listing, Pull, Push, PullUnder, PushUnder];
+const EVERYTHING: &[Right] = &[Open, Token, Login, Listing, Pull, Push, Delete, PullUnder, PushUnder];
 
 fn everybody(server: &TestServer, project: &str, repository: &str) -> Vec<Somebody> {
     let admin = server.admin();
@@ -172,13 +202,18 @@ fn everybody(server: &TestServer, project: &str, repository: &str) -> Vec<Somebo
         somebody(
             "a token for pulling",
             admin.with_token(&format!("repository:{repository}:pull")),
-            &[Open, Login, Pull],
+            &[Open, Login, Pull, PullUnder],
             401,
         ),
         somebody(
             "a token for another repository",
             admin.with_token("repository:acme/other:pull,push,delete"),
-            &[Open, Login],
+            // It lies under the same prefix, so that what is listed there may be asked for, and is shown filtered.
+            if project == "acme" {
+                &[Open, Login, PullUnder, PushUnder]
+            } else {
+                &[Open, Login]
+            },
             401,
         ),
         somebody(
@@ -255,7 +290,7 @@ fn walk(repository: &str, canonical: &str) {
                     // be asked for them first.
                     let asked_first = answer.status == 401 && !has.contains(&Login) && route.path.starts_with("/v2");
                     assert!(answer.status == 405 || asked_first, "{name}: {answer}");
-                    if answer.status == 405 && route.path.starts_with("/v2") {
+                    if answer.status == 405 && ["/v2", "/helm"].iter().any(|mount| route.path.starts_with(mount)) {
                         assert_eq!(answer.header("allow"), route.allow(), "{name}: {answer}");
                     }
                     continue;
@@ -281,7 +316,11 @@ fn walk(repository: &str, canonical: &str) {
 
 /// Only what is about a repository can be refused for good.
 fn refusal_of(right: Right, refusal: u16) -> u16 {
-    if matches!(right, Pull | Push | Delete) { refusal } else { 401 }
+    if matches!(right, Pull | Push | Delete | PullUnder | PushUnder) {
+        refusal
+    } else {
+        401
+    }
 }
 
 #[test]
@@ -302,12 +341,13 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let sources = [
         include_str!("../../formats/src/oci/op.rs"),
         include_str!("../../formats/src/generic/op.rs"),
+        include_str!("../../formats/src/helm/op.rs"),
     ];
     let mut acts: BTreeSet<&str> = BTreeSet::new();
     for source in sources {
-        let (_, variants) = source.split_once("pub enum Act {\n").unwrap();
-        let (variants, _) = variants.split_once("\n}\n").unwrap();
-        let variants = variants
+        let (_, own) = source.split_once("pub enum Act {\n").unwrap();
+        let (own, _) = own.split_once("\n}\n").unwrap();
+        let variants = own
             .lines()
             .filter_map(|line| line.strip_prefix("    "))
             .filter(|line| line.starts_with(char::is_uppercase));
@@ -325,7 +365,7 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let plain: BTreeSet<&str> = routes
         .iter()
         .map(|route| route.path.as_str())
-        .filter(|path| !path.starts_with("/v2") && !path.starts_with("/generic"))
+        .filter(|path| !["/v2", "/generic", "/helm"].iter().any(|mount| path.starts_with(mount)))
         .collect();
     assert_eq!(paths, plain);
 

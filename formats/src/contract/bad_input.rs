@@ -4,7 +4,7 @@
 use super::gate::FakeGate;
 use super::request::{Request, broken, pieces};
 use super::world::{World, principal};
-use super::{Asks, Backend, PROJECT, Sample, Specimen};
+use super::{Backend, PROJECT, Sample, Specimen};
 use crate::handler::Body;
 use bytes::Bytes;
 use granary_storage::limits::Limits;
@@ -108,7 +108,7 @@ fn promises_its_digest(request: &Request) -> bool {
 /// The samples that carry a body, made anew.
 async fn writes<S: Specimen>(world: &World) -> Vec<Sample> {
     let mut samples = S::samples(world, PROJECT, "plain").await;
-    samples.retain(|sample| matches!(sample.asks, Asks::Write(_)) && !sample.request.body.is_empty());
+    samples.retain(|sample| sample.asks.is_write() && !sample.request.body.is_empty());
     samples
 }
 

@@ -15,6 +15,8 @@ pub(crate) const CAUSE: &str = "the cause, for the operator alone";
 pub(crate) struct FakeGate {
     /// Refuses every operation so.
     refusal: Option<(ErrorKind, What)>,
+    /// Refuses so whatever names its repository.
+    refusal_once_known: Option<(ErrorKind, What)>,
     /// What it says of every optional access.
     held: Held,
     visible: Visible,
@@ -31,6 +33,7 @@ impl FakeGate {
     pub(crate) fn open() -> Self {
         Self {
             refusal: None,
+            refusal_once_known: None,
             held: Held::Yes,
             visible: Visible {
                 projects: None,
@@ -48,6 +51,14 @@ impl FakeGate {
         Self {
             refusal: Some((kind, what)),
             ..Self::open()
+        }
+    }
+
+    /// Grants what is about a prefix, and nothing that names its repository.
+    pub(crate) fn refusing_once_known(self, kind: ErrorKind, what: What) -> Self {
+        Self {
+            refusal_once_known: Some((kind, what)),
+            ..self
         }
     }
 
@@ -89,15 +100,16 @@ impl FakeGate {
 impl Gate for FakeGate {
     async fn authorize(&self, _: &Principal, needs: &Needs) -> Result<Rights> {
         self.asked.lock().unwrap().push(needs.clone());
-        if let Some((kind, what)) = self.refusal {
+        let known = matches!(needs, Needs::Access { .. });
+        if let Some((kind, what)) = self.refusal.or(self.refusal_once_known.filter(|_| known)) {
             return Err(Error::new(kind, what, SENTENCE).because(CAUSE));
         }
         let optional = match needs {
             Needs::Access { optional, .. } => optional.len(),
-            Needs::Login | Needs::Listing => 0,
+            Needs::Login | Needs::Listing | Needs::Under { .. } => 0,
         };
         // As a real gate: nothing is shown across repositories to an operation that did not ask for it.
-        let across = matches!(needs, Needs::Listing | Needs::Access { across: true, .. });
+        let across = matches!(needs, Needs::Listing | Needs::Under { .. } | Needs::Access { across: true, .. });
         Ok(Rights {
             optional: vec![self.held; optional],
             visible: if across { self.visible.clone() } else { Visible::NOTHING },

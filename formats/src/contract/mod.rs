@@ -74,6 +74,12 @@ pub(crate) enum Asks {
     Write(String),
     /// To remove.
     Delete(String),
+    /// To see what is listed under a prefix.
+    List(String),
+    /// To read what policies decide about, found under a prefix: the prefix, and the repository that it is in.
+    ContentUnder(String, String),
+    /// To add under a prefix.
+    WriteUnder(String),
 }
 
 impl Asks {
@@ -81,6 +87,8 @@ impl Asks {
     /// who asks to read never asks for more.
     fn is(&self, needs: &Needs) -> bool {
         let (repository, actions) = match self {
+            Self::List(prefix) | Self::ContentUnder(prefix, _) => return *needs == under(prefix, Actions::PULL),
+            Self::WriteUnder(prefix) => return *needs == under(prefix, Action::Create.into()),
             Self::Login => return *needs == Needs::Login,
             Self::Listing => return *needs == Needs::Listing,
             Self::Read(repository) | Self::Content(repository) => (repository, Actions::PULL),
@@ -93,12 +101,32 @@ impl Asks {
         };
         match needs {
             Needs::Access { required, optional, .. } => *required == [access] && (!self.is_read() || optional.is_empty()),
-            Needs::Login | Needs::Listing => false,
+            Needs::Login | Needs::Listing | Needs::Under { .. } => false,
+        }
+    }
+
+    /// Whether something is sent to be kept.
+    fn is_write(&self) -> bool {
+        matches!(self, Self::Write(_) | Self::WriteUnder(_))
+    }
+
+    /// The repository of content that policies decide about.
+    fn content(&self) -> Option<&String> {
+        match self {
+            Self::Content(repository) | Self::ContentUnder(_, repository) => Some(repository),
+            _ => None,
         }
     }
 
     fn is_read(&self) -> bool {
         matches!(self, Self::Read(_) | Self::Content(_))
+    }
+}
+
+fn under(prefix: &str, actions: Actions) -> Needs {
+    Needs::Under {
+        prefix: prefix.parse().unwrap(),
+        actions,
     }
 }
 
@@ -165,6 +193,7 @@ macro_rules! contract {
 contract! {
     oci: crate::oci::specimen_tests::Specimen,
     generic: crate::generic::specimen_tests::Specimen,
+    helm: crate::helm::specimen_tests::Specimen,
 }
 
 #[test]

@@ -142,6 +142,11 @@ pub(super) async fn no_text_makes_the_parser_panic<S: Specimen>(backend: Backend
 fn asks_for_something(needs: &Needs, method: &Method) -> bool {
     match needs {
         Needs::Login | Needs::Listing => true,
+        Needs::Under { actions, .. } => {
+            let safe = matches!(*method, Method::GET | Method::HEAD);
+            let changes = Actions::PUSH | Actions::DELETE;
+            !actions.is_empty() && (!safe || (*actions & changes).is_empty())
+        }
         Needs::Access { required, optional, .. } => {
             let all = || required.iter().chain(optional);
             let changes = Actions::DELETE | Action::Overwrite.into();

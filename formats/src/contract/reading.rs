@@ -15,7 +15,7 @@ async fn gets<S: Specimen>(world: &World) -> Vec<Sample> {
 
 async fn content<S: Specimen>(world: &World) -> Vec<Sample> {
     let mut samples = gets::<S>(world).await;
-    samples.retain(|sample| matches!(sample.asks, Asks::Content(_)));
+    samples.retain(|sample| sample.asks.content().is_some());
     assert!(!samples.is_empty(), "no sample is marked as content that policies decide about");
     samples
 }
@@ -69,7 +69,7 @@ pub(super) async fn a_warning_of_the_policy_reaches_the_client<S: Specimen>(back
         let warned = door.ask(&sample.request).await.expect(sample.status);
         let expected = ["299 - \"two high findingsX: y\"", "299 - \"not signed\""];
         assert_eq!(warned.all("warning"), expected, "{}", sample.what);
-        let Asks::Content(repository) = &sample.asks else { panic!() };
+        let repository = sample.asks.content().unwrap();
         let admitted = door.gate.admitted.lock().unwrap().clone();
         let [(asked_of, digest)] = &admitted[..] else {
             panic!("admission was asked about {admitted:?}")
@@ -113,7 +113,12 @@ pub(super) async fn what_is_only_elsewhere_is_nowhere<S: Specimen>(backend: Back
     for sample in &samples {
         for place in ["/other/", "/nobody/"] {
             let target = sample.request.target.replacen(&format!("/{PROJECT}/"), place, 1);
-            if target == sample.request.target || !matches!(sample.asks, Asks::Read(_) | Asks::Content(_) | Asks::Session(_)) {
+            if target == sample.request.target
+                || !matches!(
+                    sample.asks,
+                    Asks::Read(_) | Asks::Content(_) | Asks::ContentUnder(..) | Asks::Session(_)
+                )
+            {
                 continue;
             }
             for request in [sample.request.at(&target), sample.request.at(&target).as_head()] {

@@ -1,3 +1,84 @@
-//! Helm charts.
+//! Helm chart repositories, under `/helm`: the index and the files that `helm repo add` reads, and the API of
+//! ChartMuseum, which the plugins of `helm` upload by. `/helm/<prefix>` lists the charts directly under `<prefix>`.
+//!
+//! A chart is an OCI artifact, always: what is pushed over `/v2` is listed here, and what is uploaded here can be
+//! pulled over `/v2`, byte for byte.
 
 pub mod chart;
+mod error;
+mod form;
+mod index;
+mod op;
+mod parse;
+mod published;
+mod read;
+mod upload;
+
+#[cfg(test)]
+pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod stories_tests;
+
+pub(crate) use published::{CONFIG, CONTENT, CONTENT_OF_OLD, ChartLayers, PROVENANCE, look_at};
+
+use crate::dispatch::Granted;
+use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
+use granary_storage::catalog::StorageFormat;
+use granary_storage::clock::Millis;
+use granary_storage::{Error, Result, Stores};
+use index::Indexes;
+use op::{Act, Op};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The format.
+pub struct Helm {
+    indexes: Indexes,
+}
+
+impl Helm {
+    /// One with nothing in memory.
+    pub const fn new() -> Self {
+        Self { indexes: Indexes::new() }
+    }
+}
+
+impl Default for Helm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FormatHandler for Helm {
+    const NAME: &'static str = "helm";
+    const MOUNT: &'static str = "/helm";
+    const STORES: StorageFormat = StorageFormat::Oci;
+    type Op = Op;
+
+    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
+        parse::parse(head)
+    }
+
+    async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
+        let reply = match granted.op().act {
+            Act::Index { .. } => read::index(self, stores, &granted).await,
+            Act::ReadFile { .. } => read::file(stores, &granted).await,
+            Act::Upload(_) => upload::upload(stores, &granted, body).await,
+            Act::Charts { .. } => read::charts(self, stores, &granted).await,
+            Act::Versions { .. } => read::versions(stores, &granted).await,
+            Act::Version { .. } => read::version(stores, &granted).await,
+            Act::Delete { .. } => read::delete(stores, &granted).await,
+        };
+        reply.map(error::with_common_headers)
+    }
+
+    fn render_error(&self, error: &Error, _: &Challenge) -> Reply {
+        error::with_common_headers(error::render(error))
+    }
+}
+
+/// A time as RFC 3339 has it, in whole seconds, UTC; the epoch for a time that no calendar holds.
+fn rfc3339(at: Millis) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}

@@ -13,7 +13,7 @@ use http::{HeaderName, StatusCode};
 /// The header that names the content of an answer.
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// Content under its digest never changes, but who may see it does.
-pub(super) const FOREVER: &str = "private, max-age=31536000, immutable";
+pub(crate) const FOREVER: &str = "private, max-age=31536000, immutable";
 
 /// Of what type a blob is, nobody says.
 const OCTETS: &str = "application/octet-stream";

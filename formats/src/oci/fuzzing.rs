@@ -47,6 +47,7 @@ pub fn dispatch(text: &str) {
         }
         // Only what is about no repository needs none.
         Needs::Login | Needs::Listing => assert!(op.name.is_none()),
+        Needs::Under { .. } => panic!("nothing here is about a prefix"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Tolerant where the specification is (unknown fields, any media type of a layer),
 //! strict where two readers could disagree about what the bytes mean.
 
+use crate::helm::{self, ChartLayers};
 use granary_storage::catalog::{EdgeRole, Kind, NewEdge};
 use granary_storage::limits::Limits;
 use granary_storage::{Digest, Error, ErrorKind, Result, What};
@@ -29,6 +30,8 @@ pub(super) struct Parsed {
     pub(super) labels: String,
     pub(super) total_size: u64,
     pub(super) edges: Vec<NewEdge>,
+    /// What of it holds a chart, when it says that it holds one.
+    pub(super) chart: Option<ChartLayers>,
     /// What the pusher should hear, though nothing is refused.
     pub(super) warnings: Vec<&'static str>,
     annotations: BTreeMap<String, String>,
@@ -203,6 +206,10 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
             Some(config.media_type.as_ref())
         }
     };
+    let chart = raw.config.as_ref().filter(|_| config_type == Some(helm::CONFIG)).map(|config| {
+        let layers = raw.layers.iter().flatten();
+        chart_layers(config, layers)
+    });
     let subject = match &raw.subject {
         Some(subject) => Some(reader.one(subject, EdgeRole::Subject)?),
         None => None,
@@ -234,6 +241,7 @@ pub(super) fn parse(bytes: &[u8], declared: Option<&str>, limits: &Limits) -> Re
         labels: json!(annotations).to_string(),
         total_size: reader.total_size,
         edges: reader.edges,
+        chart: chart.transpose()?,
         warnings,
         annotations,
     })
@@ -325,6 +333,24 @@ fn check_data(data: &str, digest: &Digest, size: u64) -> Result<()> {
     Ok(())
 }
 
+/// The parts of a chart among what a manifest names.
+fn chart_layers<'m>(config: &Descriptor<'m>, layers: impl Iterator<Item = &'m Descriptor<'m>>) -> Result<ChartLayers> {
+    let digest = |descriptor: &Descriptor<'_>| descriptor.digest.parse::<Digest>();
+    let mut found = ChartLayers {
+        config: digest(config)?,
+        content: Vec::new(),
+        provenance: None,
+    };
+    for layer in layers {
+        match layer.media_type.as_ref() {
+            helm::CONTENT | helm::CONTENT_OF_OLD => found.content.push(digest(layer)?),
+            helm::PROVENANCE => found.provenance = Some(digest(layer)?),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
 /// What people call it. The artifact type decides before the config's type.
 fn kind(media_type: &str, artifact_type: Option<&str>, config_type: Option<&str>) -> Kind {
     let names = artifact_type.into_iter().chain(config_type);
@@ -339,7 +365,7 @@ fn kind(media_type: &str, artifact_type: Option<&str>, config_type: Option<&str>
         if is(&["in-toto", "dsse.envelope", "sigstore.bundle"]) {
             return Kind::Attestation;
         }
-        if name == "application/vnd.cncf.helm.config.v1+json" {
+        if name == helm::CONFIG {
             return Kind::Chart;
         }
     }

@@ -7,8 +7,11 @@ use crate::body::collect;
 use crate::dispatch::{Granted, WARNING, warning};
 use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
-use granary_storage::catalog::{Deleted, NewManifest, StorageFormat};
-use granary_storage::name::Reference;
+use crate::helm;
+use bytes::Bytes;
+use granary_storage::catalog::{Condition, Deleted, NewChart, NewManifest, RepositoryId, StorageFormat};
+use granary_storage::limits::Limits;
+use granary_storage::name::{Reference, Tag};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderName, StatusCode};
@@ -100,32 +103,29 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         .catalog
         .ensure_repository(name.repository.clone(), StorageFormat::Oci, granted.principal().account, by.clone())
         .await?;
-    let descriptor = parsed.subject.map(|_| parsed.descriptor(&digest, bytes.len()));
-    let subject = parsed.subject;
+    let chart = match &parsed.chart {
+        Some(layers) => Some(helm::look_at(stores, &repository, layers).await?),
+        None => None,
+    };
+    let (subject, warnings) = (parsed.subject, std::mem::take(&mut parsed.warnings));
+    let unlisted = chart.as_ref().and_then(|chart| why_unlisted(chart, &tags));
     let new = NewManifest {
-        repository: repository.id,
-        digest,
-        bytes,
-        media_type: parsed.media_type,
-        kind: parsed.kind,
-        artifact_type: parsed.artifact_type,
-        subject,
-        descriptor,
-        labels: parsed.labels,
-        total_size: parsed.total_size,
-        edges: parsed.edges,
         tags: tags.clone(),
         condition: condition.clone(),
         may_overwrite: granted.optional(OPTIONAL_OVERWRITE) == Held::Yes,
-        chart: None,
         by,
+        chart,
+        ..parsed.into_new(repository.id, digest, bytes)
     };
     stores.catalog.put_manifest(new).await?;
     let mut reply = Reply::new(StatusCode::CREATED)
         .header(LOCATION, format!("/v2/{}/manifests/{digest}", name.requested))
         .header(CONTENT_DIGEST, digest.to_string());
-    for text in parsed.warnings {
+    for text in warnings {
         reply = reply.header(WARNING, warning(text));
+    }
+    if let Some(text) = unlisted {
+        reply = reply.header(WARNING, warning(&text));
     }
     if let Some(subject) = subject {
         reply = reply.header(OCI_SUBJECT, subject.to_string());
@@ -134,6 +134,54 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         reply = tags.iter().fold(reply, |reply, tag| reply.header(OCI_TAG, tag.as_str()));
     }
     Ok(reply)
+}
+
+/// What the pusher of a chart should hear that no chart repository will show.
+fn why_unlisted(chart: &NewChart, tags: &[Tag]) -> Option<String> {
+    match chart {
+        NewChart::Unlisted(reason) => Some(format!("kept, but in no chart repository: {reason}")),
+        NewChart::Listed(facts) if tags.is_empty() || tags.contains(&facts.tag) => None,
+        NewChart::Listed(facts) => Some(format!(
+            "kept, but in no chart repository under this tag: the chart's version is {}, whose tag is {}",
+            facts.version, facts.tag
+        )),
+    }
+}
+
+/// A manifest that this registry made, ready to be stored: its names are the caller's to add.
+///
+/// # Errors
+/// As for one that a client sends.
+pub(crate) fn made_here(repository: RepositoryId, bytes: Bytes, by: std::sync::Arc<str>, limits: &Limits) -> Result<NewManifest> {
+    let parsed = manifest::parse(&bytes, None, limits)?;
+    Ok(NewManifest {
+        by,
+        ..parsed.into_new(repository, Digest::sha256(&bytes), bytes)
+    })
+}
+
+impl manifest::Parsed {
+    /// What the catalog stores of it, under no name and for nobody yet.
+    fn into_new(self, repository: RepositoryId, digest: Digest, bytes: Bytes) -> NewManifest {
+        NewManifest {
+            repository,
+            digest,
+            descriptor: self.subject.map(|_| self.descriptor(&digest, bytes.len())),
+            bytes,
+            media_type: self.media_type,
+            kind: self.kind,
+            artifact_type: self.artifact_type,
+            subject: self.subject,
+            labels: self.labels,
+            total_size: self.total_size,
+            edges: self.edges,
+            tags: Vec::new(),
+            condition: Condition::Always,
+            may_overwrite: false,
+            chart: None,
+            by: std::sync::Arc::from(""),
+        }
+    }
 }
 
 fn check_digest(promised: &Digest, bytes: &[u8]) -> Result<Digest> {

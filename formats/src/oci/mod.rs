@@ -28,6 +28,10 @@ mod upload_model_tests;
 #[cfg(test)]
 mod uploads_tests;
 
+pub(crate) use blobs::FOREVER;
+pub(crate) use manifests::made_here;
+pub(crate) use parse::decode;
+
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
 use granary_storage::catalog::StorageFormat;

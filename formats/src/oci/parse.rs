@@ -99,7 +99,7 @@ fn route(path: &str) -> Result<(Cow<'_, str>, Route<'_>)> {
 }
 
 /// Percent-decoding that refuses what would change the path's shape.
-fn decode(text: &str) -> Result<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
     }

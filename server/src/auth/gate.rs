@@ -3,8 +3,10 @@
 
 use async_trait::async_trait;
 use granary_formats::{Gate, Held, Needs, Rights};
-use granary_storage::access::{Access, Actions, Principal, Visible};
+use granary_storage::access::{Access, Actions, Principal, Scopes, Visible};
 use granary_storage::catalog::{AccountFacts, Catalog, FileView, ManifestView, Repository};
+use granary_storage::name::ProjectName;
+use granary_storage::prefix::Prefix;
 use granary_storage::{Error, ErrorKind, Result, What};
 use std::sync::Arc;
 
@@ -38,10 +40,15 @@ impl AccessGate {
     /// # Errors
     /// Those of the catalog.
     pub(crate) async fn held(&self, facts: Option<&AccountFacts>, access: &Access) -> Result<Actions> {
+        self.held_in(facts, access.repository.project_name()).await
+    }
+
+    /// The same for every repository of a project.
+    async fn held_in(&self, facts: Option<&AccountFacts>, project: ProjectName) -> Result<Actions> {
         if facts.is_some_and(|facts| facts.admin) {
             return Ok(Actions::ALL);
         }
-        let Some(project) = self.catalog.project(access.repository.project_name()).await? else {
+        let Some(project) = self.catalog.project(project).await? else {
             let creates = facts.is_some() && self.everyone_creates_projects;
             return Ok(if creates { Actions::PULL | Actions::PUSH } else { Actions::NONE });
         };
@@ -73,6 +80,22 @@ impl AccessGate {
             .as_ref()
             .is_none_or(|scopes| scopes.on(&access.repository).contains(access.actions));
         Ok(if reached { Answer::Granted } else { Answer::TokenTooNarrow })
+    }
+
+    /// Whether anything directly under a prefix may be used so. A token has to name a repository there.
+    async fn answer_under(&self, by: &Principal, facts: Option<&AccountFacts>, prefix: &Prefix, actions: Actions) -> Result<Answer> {
+        if !self.held_in(facts, prefix.project_name()?).await?.contains(actions) {
+            return Ok(Answer::NotHeld);
+        }
+        let reaches = |scopes: &Arc<Scopes>| {
+            let mut names = scopes.repositories.iter().map(|access| &access.repository);
+            names.any(|name| Prefix::of(name).0 == *prefix && scopes.on(name).contains(actions))
+        };
+        Ok(if by.scopes.as_ref().is_none_or(reaches) {
+            Answer::Granted
+        } else {
+            Answer::TokenTooNarrow
+        })
     }
 
     /// What `facts` may list. A token for the catalog lists all of it; any other token only what it names.
@@ -119,19 +142,20 @@ impl Gate for AccessGate {
                 optional: Vec::new(),
                 visible: self.visible(by, facts, true),
             }),
+            Needs::Under { prefix, actions } => {
+                demand(by, &self.answer_under(by, facts, prefix, *actions).await?)?;
+                Ok(Rights {
+                    optional: Vec::new(),
+                    visible: self.visible(by, facts, false),
+                })
+            }
             Needs::Access {
                 required,
                 optional,
                 across,
             } => {
                 for access in required {
-                    match self.answer(by, facts, access).await? {
-                        Answer::Granted => {}
-                        Answer::TokenTooNarrow => return Err(too_narrow()),
-                        Answer::NotHeld if by.is_anonymous() && !bare => return Err(too_narrow()),
-                        Answer::NotHeld if by.is_anonymous() => return Err(no_credentials()),
-                        Answer::NotHeld => return Err(denied()),
-                    }
+                    demand(by, &self.answer(by, facts, access).await?)?;
                 }
                 let mut held = Vec::with_capacity(optional.len());
                 for access in optional {
@@ -158,6 +182,17 @@ impl Gate for AccessGate {
 
     async fn admit_file(&self, _: &Principal, _: &Repository, _: &FileView) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+}
+
+/// Refuses what is not granted.
+fn demand(by: &Principal, answer: &Answer) -> Result<()> {
+    match answer {
+        Answer::Granted => Ok(()),
+        Answer::TokenTooNarrow => Err(too_narrow()),
+        Answer::NotHeld if by.is_anonymous() && by.scopes.is_some() => Err(too_narrow()),
+        Answer::NotHeld if by.is_anonymous() => Err(no_credentials()),
+        Answer::NotHeld => Err(denied()),
     }
 }
 

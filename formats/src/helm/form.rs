@@ -1,0 +1,225 @@
+//! The body of an upload: the archive itself, or a form that holds it as one of its parts (RFC 7578). Read as it
+//! comes, in memory that does not grow with it.
+
+use crate::handler::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use granary_storage::{Error, ErrorKind, Result, What};
+
+/// Bytes in the headers of a part, at most.
+const HEADERS_MAX: usize = 8 * 1024;
+
+/// A body, held to its announced length and to a limit.
+pub(super) struct Counted {
+    body: Body,
+    came: u64,
+    announced: Option<u64>,
+    limit: u64,
+}
+
+impl Counted {
+    /// Nothing has come yet.
+    ///
+    /// # Errors
+    /// `TooLarge`/`Blob` when more is announced than the limit allows.
+    pub(super) fn new(body: Body, announced: Option<u64>, limit: u64) -> Result<Self> {
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        Ok(Self {
+            body,
+            came: 0,
+            announced,
+            limit,
+        })
+    }
+
+    /// The next bytes; `None` once everything has come that was announced.
+    ///
+    /// # Errors
+    /// `TooLarge`/`Blob`, `Invalid`/`Size`, and whatever broke the stream.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let disagrees = || Error::invalid(What::Size, "the body does not have the length that was announced");
+        match self.body.next().await.transpose()? {
+            Some(chunk) => {
+                self.came = self.came.saturating_add(chunk.len() as u64);
+                if self.came > self.limit {
+                    return Err(too_large(self.limit));
+                }
+                if self.announced.is_some_and(|length| self.came > length) {
+                    return Err(disagrees());
+                }
+                Ok(Some(chunk))
+            }
+            None if self.announced.is_some_and(|length| self.came != length) => Err(disagrees()),
+            None => Ok(None),
+        }
+    }
+}
+
+fn too_large(limit: u64) -> Error {
+    let sentence = format!("the body is larger than the limit of {limit} bytes");
+    Error::new(ErrorKind::TooLarge, What::Blob, sentence)
+}
+
+/// A form while it comes.
+pub(super) struct Form {
+    body: Counted,
+    buffer: BytesMut,
+    /// What stands before every part and behind the last one.
+    delimiter: Vec<u8>,
+    /// Whether a part's content is being read.
+    inside: bool,
+}
+
+impl Form {
+    /// Nothing has come yet.
+    pub(super) fn new(body: Counted, boundary: &str) -> Self {
+        Self {
+            body,
+            // As if a line had ended before the first part, so that every delimiter looks alike.
+            buffer: BytesMut::from(&b"\r\n"[..]),
+            delimiter: format!("\r\n--{boundary}").into_bytes(),
+            inside: true,
+        }
+    }
+
+    /// Goes on to the next part; its name, or `None` behind the last one.
+    ///
+    /// # Errors
+    /// `Invalid`/`Request` when this is no form; those of [`Counted::chunk`].
+    pub(super) async fn next_part(&mut self) -> Result<Option<String>> {
+        while self.inside {
+            drop(self.chunk().await?);
+        }
+        while self.buffer.len() < 2 {
+            self.more().await?;
+        }
+        let mark = self.buffer.split_to(2);
+        if &mark[..] == b"--" {
+            while self.body.chunk().await?.is_some() {}
+            return Ok(None);
+        }
+        if &mark[..] != b"\r\n" {
+            return Err(malformed());
+        }
+        // A part without headers is one without a name.
+        self.buffer = [&b"\r\n"[..], &self.buffer].concat().as_slice().into();
+        let end = loop {
+            match find(&self.buffer, b"\r\n\r\n") {
+                Some(end) => break end,
+                None if self.buffer.len() > HEADERS_MAX => return Err(malformed()),
+                None => self.more().await?,
+            }
+        };
+        let headers = self.buffer.split_to(end + 4);
+        self.inside = true;
+        Ok(Some(name(&String::from_utf8_lossy(&headers)).unwrap_or_default()))
+    }
+
+    /// The next bytes of the part; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Form::next_part`].
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        while self.inside {
+            if let Some(end) = find(&self.buffer, &self.delimiter) {
+                let last = self.buffer.split_to(end).freeze();
+                drop(self.buffer.split_to(self.delimiter.len()));
+                self.inside = false;
+                return Ok(Some(last).filter(|bytes| !bytes.is_empty()));
+            }
+            // What could be the beginning of a delimiter stays until more has come.
+            let sure = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
+            if sure > 0 {
+                return Ok(Some(self.buffer.split_to(sure).freeze()));
+            }
+            self.more().await?;
+        }
+        Ok(None)
+    }
+
+    async fn more(&mut self) -> Result<()> {
+        match self.body.chunk().await? {
+            Some(chunk) => self.buffer.extend_from_slice(&chunk),
+            None => return Err(malformed()),
+        }
+        Ok(())
+    }
+}
+
+fn malformed() -> Error {
+    Error::invalid(What::Request, "the form is malformed, or ends before its last part does")
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let (first, rest) = wanted.split_first()?;
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| byte == first).map(|at| from + at) {
+        if bytes[at + 1..].starts_with(rest) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// The name in the headers of a part.
+fn name(headers: &str) -> Option<String> {
+    let disposition = headers.split("\r\n").find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
+    })?;
+    disposition.split(';').skip(1).find_map(|part| {
+        let (key, value) = part.trim().split_once('=')?;
+        key.eq_ignore_ascii_case("name").then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use futures_util::stream;
+
+    const FORM: &[u8] = b"preamble\r\n--b\r\nContent-Disposition: form-data; name=\"chart\"; filename=\"x\"\r\nContent-Type: a/b\r\n\r\n\r\n--\r\n--not b\r\n--b\r\n\r\nnameless\r\n--b\r\ncontent-disposition: form-data; name=prov\r\n\r\n\r\n--b--\r\nepilogue";
+
+    async fn parts(bytes: &[u8], piece: usize) -> Result<Vec<(String, Vec<u8>)>> {
+        let pieces: Vec<_> = bytes.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let body = Counted::new(Box::pin(stream::iter(pieces)), Some(bytes.len() as u64), 10_000)?;
+        let mut form = Form::new(body, "b");
+        let mut parts = Vec::new();
+        while let Some(name) = form.next_part().await? {
+            let mut content = Vec::new();
+            while let Some(chunk) = form.chunk().await? {
+                content.extend_from_slice(&chunk);
+            }
+            parts.push((name, content));
+        }
+        Ok(parts)
+    }
+
+    #[tokio::test]
+    async fn it_is_all_the_same_in_which_pieces_a_form_comes() {
+        for piece in [1, 2, 3, 7, FORM.len()] {
+            let found = parts(FORM, piece).await.unwrap();
+            let expected = [("chart", &b"\r\n--\r\n--not b"[..]), ("", b"nameless"), ("prov", b"")];
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for ((name, content), (expected_name, expected_content)) in found.iter().zip(expected) {
+                assert_eq!((name.as_str(), content.as_slice()), (expected_name, expected_content));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_ends_early_is_refused() {
+        let end = find(FORM, b"--b--").unwrap();
+        for length in 0..end + 4 {
+            assert!(parts(&FORM[..length], 5).await.is_err(), "{length}");
+        }
+        assert!(parts(b"--b?", 5).await.is_err());
+        let endless = [b"--b\r\n".as_slice(), &[b'x'; 9000]].concat();
+        assert!(parts(&endless, 500).await.is_err());
+        assert!(parts(&[b'x'; 10_001], 500).await.is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! What a client of a chart repository can ask for, typed. How a request becomes one is `parse.rs`.
+
+use crate::conditions::ReadConditions;
+use crate::gate::Needs;
+use crate::handler::Operation;
+use granary_storage::Digest;
+use granary_storage::access::{Access, Action, Actions};
+use granary_storage::name::{Reference, RepositoryName};
+use granary_storage::prefix::Prefix;
+
+/// How an upload comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// `Content-Length`.
+    pub length: Option<u64>,
+    /// The boundary of a form; the body is the archive itself without one.
+    pub boundary: Option<String>,
+    /// The digest that the archive must have.
+    pub promised: Option<Digest>,
+    /// The name that its file must have.
+    pub file: Option<String>,
+}
+
+/// The operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// `GET index.yaml`, and `index.json`.
+    Index {
+        /// Of what type the answer says it is: both are the same JSON, which is YAML too.
+        media_type: &'static str,
+        /// Whether only the headers are wanted.
+        head: bool,
+        /// Conditions.
+        conditions: ReadConditions,
+    },
+    /// `GET charts/<file>.tgz`, and `.tgz.prov`.
+    ReadFile {
+        /// The name of the archive's file.
+        file: String,
+        /// Whether it is the provenance that is wanted.
+        provenance: bool,
+        /// Whether only the headers are wanted.
+        head: bool,
+        /// Conditions.
+        conditions: ReadConditions,
+    },
+    /// `POST api/charts`, and `PUT charts/<file>.tgz`.
+    Upload(Upload),
+    /// `GET api/charts`.
+    Charts {
+        /// Whether only the headers are wanted.
+        head: bool,
+    },
+    /// `GET api/charts/<name>`.
+    Versions {
+        /// The chart's repository.
+        repository: RepositoryName,
+    },
+    /// `GET api/charts/<name>/<version>`.
+    Version {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+    },
+    /// `DELETE api/charts/<name>/<version>`.
+    Delete {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+    },
+}
+
+/// An operation and the chart repository it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// The prefix whose charts it lists.
+    pub prefix: Prefix,
+    /// The path of the chart repository: `/helm/acme`, or `/helm` alone for the library.
+    pub base: String,
+    /// What is asked.
+    pub act: Act,
+}
+
+impl Operation for Op {
+    fn needs(&self) -> Needs {
+        let under = |actions: Actions| Needs::Under {
+            prefix: self.prefix.clone(),
+            actions,
+        };
+        let of = |repository: &RepositoryName, actions: Actions| {
+            Needs::one(Access {
+                repository: repository.clone(),
+                actions,
+            })
+        };
+        match &self.act {
+            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } => under(Actions::PULL),
+            Act::Upload(_) => under(Action::Create.into()),
+            Act::Versions { repository } | Act::Version { repository, .. } => of(repository, Actions::PULL),
+            Act::Delete { repository, .. } => of(repository, Actions::DELETE),
+        }
+    }
+
+    fn repository(&self) -> Option<&RepositoryName> {
+        match &self.act {
+            Act::Versions { repository } | Act::Version { repository, .. } | Act::Delete { repository, .. } => Some(repository),
+            Act::Index { .. } | Act::ReadFile { .. } | Act::Upload(_) | Act::Charts { .. } => None,
+        }
+    }
+
+    fn serves(&self) -> Option<&Reference> {
+        None
+    }
+
+    fn finds(&self) -> Option<(&Prefix, &str)> {
+        match &self.act {
+            Act::ReadFile { file, .. } => Some((&self.prefix, file)),
+            _ => None,
+        }
+    }
+
+    fn metadata_only(&self) -> bool {
+        matches!(self.act, Act::ReadFile { head: true, .. })
+    }
+}

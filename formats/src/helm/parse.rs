@@ -1,0 +1,190 @@
+//! From a request to an operation: paths, parameters and headers, without I/O.
+//!
+//! A prefix may hold any segment but `api`, `charts` included, so a path is read from the right:
+//! `…/charts/<file>` belongs to what stands before `/charts`.
+
+use super::op::{Act, Op, Upload};
+use crate::body::content_length;
+use crate::conditions::ReadConditions;
+use crate::handler::{Head, method_not_allowed};
+use crate::oci::decode;
+use granary_storage::name::DEFAULT_PROJECT;
+use granary_storage::prefix::Prefix;
+use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, What};
+use http::Method;
+use std::borrow::Cow;
+
+/// Bytes in a path, at most.
+const PATH_MAX: usize = 2048;
+/// Bytes in the boundary of a form, at most (RFC 2046 §5.1.1).
+const BOUNDARY_MAX: usize = 70;
+const MOUNT: &str = "/helm";
+const ARCHIVE: &str = ".tgz";
+const PROVENANCE: &str = ".prov";
+
+/// Understands a request.
+pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
+    if head.path.len() > PATH_MAX {
+        return Err(Error::new(
+            ErrorKind::UriTooLong,
+            What::Request,
+            "the path is longer than 2048 bytes",
+        ));
+    }
+    let path = head.path.strip_prefix('/').ok_or_else(nowhere)?;
+    let segments: Vec<Cow<'_, str>> = path.split('/').map(decode).collect::<Result<_>>()?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    if let Some(at) = segments.iter().position(|segment| *segment == "api") {
+        let (before, api) = segments.split_at(at);
+        return api_of(head, before, &api[1..]);
+    }
+    let Some((last, before)) = segments.split_last() else {
+        return Err(nowhere());
+    };
+    let media_type = match *last {
+        "index.yaml" => "application/yaml",
+        "index.json" => "application/json",
+        _ => return file(head, before, last),
+    };
+    let is_head = read_only(head)?;
+    op(before, |_| {
+        Ok(Act::Index {
+            media_type,
+            head: is_head,
+            conditions: ReadConditions::of(head),
+        })
+    })
+}
+
+/// An operation on the chart repository of these segments.
+fn op(prefix: &[&str], act: impl FnOnce(&Prefix) -> Result<Act>) -> Result<Op> {
+    let (prefix, base): (Prefix, _) = if prefix.is_empty() {
+        (DEFAULT_PROJECT.parse()?, MOUNT.to_owned())
+    } else {
+        let prefix: Prefix = prefix.join("/").parse()?;
+        let base = format!("{MOUNT}/{prefix}");
+        (prefix, base)
+    };
+    let act = act(&prefix)?;
+    Ok(Op { prefix, base, act })
+}
+
+/// `…/charts/<file>`, and `…/<file>` alone for those who leave the folder out.
+fn file(head: &Head<'_>, before: &[&str], last: &str) -> Result<Op> {
+    let (archive, provenance) = match last.strip_suffix(PROVENANCE) {
+        Some(archive) => (archive, true),
+        None => (last, false),
+    };
+    // What names and versions are made of, and nothing that another reader could take for a separator.
+    let plain = archive.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte));
+    if !plain || !archive.ends_with(ARCHIVE) || archive.len() == ARCHIVE.len() {
+        return Err(nowhere());
+    }
+    let prefix = match before.split_last() {
+        Some((&"charts", prefix)) => prefix,
+        _ => before,
+    };
+    let act = match *head.method {
+        Method::GET | Method::HEAD => Act::ReadFile {
+            file: archive.to_owned(),
+            provenance,
+            head: *head.method == Method::HEAD,
+            conditions: ReadConditions::of(head),
+        },
+        Method::PUT if !provenance => Act::Upload(Upload {
+            boundary: None,
+            file: Some(archive.to_owned()),
+            ..upload(head)?
+        }),
+        _ => return Err(method_not_allowed(if provenance { "GET, HEAD" } else { "GET, HEAD, PUT" })),
+    };
+    op(prefix, |_| Ok(act))
+}
+
+/// `…/api/charts`, and what lies under it.
+fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
+    match *api {
+        ["charts"] => {
+            let act = match *head.method {
+                Method::POST => Act::Upload(upload(head)?),
+                Method::GET | Method::HEAD => Act::Charts {
+                    head: *head.method == Method::HEAD,
+                },
+                _ => return Err(method_not_allowed("GET, HEAD, POST")),
+            };
+            op(before, |_| Ok(act))
+        }
+        ["charts", name] => {
+            read_only(head)?;
+            op(before, |prefix| {
+                Ok(Act::Versions {
+                    repository: prefix.repository(name)?,
+                })
+            })
+        }
+        ["charts", name, version] if !version.is_empty() => {
+            let deletes = match *head.method {
+                Method::GET | Method::HEAD => false,
+                Method::DELETE => true,
+                _ => return Err(method_not_allowed("GET, HEAD, DELETE")),
+            };
+            op(before, |prefix| {
+                let (repository, version) = (prefix.repository(name)?, version.to_owned());
+                Ok(if deletes {
+                    Act::Delete { repository, version }
+                } else {
+                    Act::Version { repository, version }
+                })
+            })
+        }
+        _ => Err(nowhere()),
+    }
+}
+
+fn upload(head: &Head<'_>) -> Result<Upload> {
+    if head.header("content-range").is_some() {
+        let sentence = "a chart is sent as a whole; a part of one (Content-Range) cannot be taken";
+        return Err(Error::invalid(What::Request, sentence));
+    }
+    let promised = head.header("x-checksum-sha256").map(|hex| {
+        let digest = format!("{}:{}", Algorithm::Sha256.as_str(), hex.trim().to_ascii_lowercase()).parse::<Digest>();
+        digest.map_err(|_| Error::invalid(What::Digest, "X-Checksum-Sha256 is not a sha256 in hexadecimal"))
+    });
+    Ok(Upload {
+        length: content_length(head)?,
+        boundary: head.header("content-type").map(boundary).transpose()?.flatten(),
+        promised: promised.transpose()?,
+        file: None,
+    })
+}
+
+/// The boundary of a form, when the body is one (RFC 7578).
+fn boundary(content_type: &str) -> Result<Option<String>> {
+    let mut parts = content_type.split(';');
+    let kind = parts.next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("multipart/form-data") {
+        return Ok(None);
+    }
+    let named = parts.find_map(|part| {
+        let (key, value) = part.trim().split_once('=')?;
+        key.eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"').to_owned())
+    });
+    named
+        .filter(|text| (1..=BOUNDARY_MAX).contains(&text.len()))
+        .map(Some)
+        .ok_or_else(|| Error::invalid(What::Request, "the form's Content-Type names no boundary of its parts"))
+}
+
+fn nowhere() -> Error {
+    Error::not_found(What::Request, "the path is not one of a chart repository")
+}
+
+/// Whether a reading request wants headers only; any other is refused.
+fn read_only(head: &Head<'_>) -> Result<bool> {
+    match *head.method {
+        Method::GET => Ok(false),
+        Method::HEAD => Ok(true),
+        _ => Err(method_not_allowed("GET, HEAD")),
+    }
+}

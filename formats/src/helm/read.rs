@@ -1,0 +1,217 @@
+//! Reading a chart repository: its index, its files, and what ChartMuseum's API tells of it.
+
+use super::Helm;
+use super::error::{self, json_reply};
+use super::index::{Index, entry, list};
+use super::op::{Act, Op};
+use super::rfc3339;
+use crate::dispatch::Granted;
+use crate::handler::{Reply, ReplyBody};
+use crate::oci::FOREVER;
+use crate::range::Wanted;
+use bytes::Bytes;
+use futures_util::stream;
+use granary_storage::catalog::{Chart, Deleted};
+use granary_storage::prefix::Prefix;
+use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
+use http::StatusCode;
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
+use serde_json::json;
+
+/// Bytes of an index that go out at a time, and up to which it goes out as a whole.
+const PIECE: usize = 256 * 1024;
+
+fn unknown(what: &'static str) -> Error {
+    Error::not_found(What::Manifest, what)
+}
+
+/// An index as far as the caller may see it.
+struct Shown {
+    entries: Bytes,
+    etag: String,
+}
+
+/// What of an index the caller may see: all of it, unless a token names some charts alone.
+fn shown(index: &Index, granted: &Granted<Op>) -> Shown {
+    let (generation, at) = (index.generation, index.at);
+    let Some(only) = &granted.visible().only else {
+        return Shown {
+            entries: index.entries.clone(),
+            etag: format!("{generation}-{at}"),
+        };
+    };
+    let here = only.iter().map(Prefix::of).filter(|(prefix, _)| *prefix == granted.op().prefix);
+    let mut names: Vec<&str> = here.map(|(_, name)| name).collect();
+    names.sort_unstable();
+    let whose = Digest::sha256(names.join("/").as_bytes()).hex();
+    Shown {
+        entries: index.only(|name| names.binary_search(&name).is_ok()),
+        etag: format!("{generation}-{at}-{}", &whose[..16]),
+    }
+}
+
+/// `GET` and `HEAD index.yaml`.
+pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::Index {
+        media_type,
+        head,
+        conditions,
+    } = &granted.op().act
+    else {
+        return Err(unknown("not an index"));
+    };
+    let op = granted.op();
+    let index = helm.indexes.current(stores, &op.prefix).await?;
+    let Shown { entries, etag } = shown(&index, granted);
+    let reply = |status| {
+        Reply::new(status)
+            .header(ETAG, format!("\"{etag}\""))
+            .header(CACHE_CONTROL, "private, no-cache")
+            .header(VARY, "Authorization")
+    };
+    if conditions.if_none_match.iter().any(|held| held == "*" || *held == etag) {
+        return Ok(reply(StatusCode::NOT_MODIFIED));
+    }
+    let begin = format!(
+        "{{\"apiVersion\":\"v1\",\"generated\":\"{}\",\"serverInfo\":{{\"contextPath\":\"{}\"}},\"entries\":{{",
+        rfc3339(index.at),
+        op.base
+    );
+    let reply = reply(StatusCode::OK).header(CONTENT_TYPE, *media_type);
+    Ok(reply.with(enclosed(begin.into(), entries, "}}", *head)))
+}
+
+/// Text around entries, as they are when they are many.
+fn enclosed(begin: Bytes, entries: Bytes, end: &'static str, head: bool) -> ReplyBody {
+    let len = begin.len() + entries.len() + end.len();
+    if head {
+        return ReplyBody::Omitted { len: len as u64 };
+    }
+    if len <= PIECE {
+        return ReplyBody::Bytes([&begin[..], &entries, end.as_bytes()].concat().into());
+    }
+    let pieces = (0..entries.len().div_ceil(PIECE)).map(move |number| {
+        let start = number * PIECE;
+        entries.slice(start..(start + PIECE).min(entries.len()))
+    });
+    let all = std::iter::once(begin).chain(pieces).chain([Bytes::from_static(end.as_bytes())]);
+    ReplyBody::Stream {
+        len: len as u64,
+        stream: Box::pin(stream::iter(all.map(Ok))),
+    }
+}
+
+/// `GET api/charts`.
+pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::Charts { head } = granted.op().act else {
+        return Err(unknown("not a list"));
+    };
+    let index = helm.indexes.current(stores, &granted.op().prefix).await?;
+    let Shown { entries, .. } = shown(&index, granted);
+    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
+    Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", head)))
+}
+
+/// The charts of the repository that the operation names.
+async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec<Chart>> {
+    let charts = match granted.repository() {
+        Some(repository) => stores.catalog.charts_of(repository.id).await?,
+        None => Vec::new(),
+    };
+    if charts.is_empty() {
+        return Err(unknown("there is no such chart here"));
+    }
+    Ok(charts)
+}
+
+/// `GET api/charts/<name>`.
+pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    Ok(json_reply(StatusCode::OK, list(listed(stores, granted).await?)))
+}
+
+/// The chart of a version, as written.
+async fn of_version(stores: &Stores, granted: &Granted<Op>, version: &str) -> Result<Chart> {
+    let charts = listed(stores, granted).await?;
+    let found = charts.into_iter().find(|chart| chart.version == version);
+    found.ok_or_else(|| unknown("there is no such version of this chart"))
+}
+
+/// `GET api/charts/<name>/<version>`.
+pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::Version { version, .. } = &granted.op().act else {
+        return Err(unknown("not a version"));
+    };
+    Ok(json_reply(StatusCode::OK, entry(&of_version(stores, granted, version).await?)))
+}
+
+/// `DELETE api/charts/<name>/<version>`: the manifest goes to the trash, and with it its tags and its provenance.
+pub(super) async fn delete(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::Delete { version, .. } = &granted.op().act else {
+        return Err(unknown("not a version"));
+    };
+    let chart = of_version(stores, granted, version).await?;
+    let repository = granted.existing_repository()?.id;
+    match stores.catalog.delete_artifact(repository, chart.digest, granted.by()).await? {
+        Deleted::Done => Ok(json_reply(StatusCode::OK, json!({"deleted": true}).to_string())),
+        Deleted::Absent => Err(unknown("there is no such version of this chart")),
+        Deleted::InUse(holders) => {
+            let holder = holders.first().map(ToString::to_string).unwrap_or_default();
+            let sentence = format!("the index {holder} lists this chart; delete the index first");
+            Err(Error::new(ErrorKind::Conflict, What::Manifest, sentence))
+        }
+    }
+}
+
+/// `GET` and `HEAD charts/<file>.tgz`, and its provenance.
+pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::ReadFile {
+        provenance,
+        head,
+        conditions,
+        ..
+    } = &granted.op().act
+    else {
+        return Err(unknown("not a file"));
+    };
+    let chart = granted.chart().ok_or_else(|| unknown("there is no such chart here"))?;
+    granted.manifest()?;
+    let (digest, media_type) = match (provenance, chart.provenance) {
+        (false, _) => (chart.content, "application/gzip"),
+        (true, Some(digest)) => (digest, "application/pgp-signature"),
+        (true, None) => return Err(unknown("the chart has no provenance")),
+    };
+    let repository = granted.existing_repository()?.id;
+    let blob = stores.catalog.blob(repository, digest).await?;
+    let blob = blob.ok_or_else(|| unknown("the chart is not here"))?.blob;
+    // What may change under the name is only whether it is signed.
+    let caching = if *provenance { "private, no-cache" } else { FOREVER };
+    let reply = |status| {
+        Reply::new(status)
+            .header(ETAG, format!("\"{digest}\""))
+            .header(CACHE_CONTROL, caching)
+            .header(ACCEPT_RANGES, "bytes")
+    };
+    if conditions.not_modified(&digest) {
+        return Ok(reply(StatusCode::NOT_MODIFIED));
+    }
+    let whole = reply(StatusCode::OK).header(CONTENT_TYPE, media_type);
+    if *head {
+        return Ok(whole.with(ReplyBody::Omitted { len: blob.size }));
+    }
+    let (range, reply) = match conditions.parts(&blob, None, stores.limits.ranges_per_request) {
+        // Several parts of an archive are of use to nobody: it goes out as a whole (RFC 9110 §14.2).
+        Wanted::Whole | Wanted::Many(_) => (0..blob.size, whole),
+        Wanted::One(range) => {
+            let said = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.size);
+            let part = reply(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, media_type);
+            (range, part.header(CONTENT_RANGE, said))
+        }
+        Wanted::Unsatisfiable => {
+            let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the file has {} bytes", blob.size));
+            return Ok(error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)));
+        }
+    };
+    let len = range.end - range.start;
+    let stream = stores.read(&blob, range).await?;
+    Ok(reply.with(ReplyBody::Stream { len, stream }))
+}

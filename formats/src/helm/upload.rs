@@ -1,0 +1,253 @@
+//! A chart that comes over HTTP. It becomes what `helm push` would have made of it (config, archive, provenance,
+//! manifest, tag), through the same upload engine and the same transaction.
+
+use super::chart::{Inspected, Inspection, Metadata};
+use super::error::json_reply;
+use super::form::{Counted, Form};
+use super::op::{Act, Op, Upload};
+use super::rfc3339;
+use super::{CONFIG, CONTENT, PROVENANCE};
+use crate::dispatch::Granted;
+use crate::handler::{Body, Reply};
+use crate::oci::made_here;
+use bytes::Bytes;
+use granary_storage::access::{Access, Action};
+use granary_storage::catalog::{ChartFacts, NewChart, NewManifest, RepositoryId, StorageFormat};
+use granary_storage::name::RepositoryName;
+use granary_storage::upload::{Home, Writing};
+use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// What has come.
+struct Received {
+    chart: Inspected,
+    provenance: Option<Bytes>,
+}
+
+/// `POST api/charts`, `PUT charts/<file>.tgz`.
+pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+    let Act::Upload(upload) = &granted.op().act else {
+        return Err(Error::internal("not an upload"));
+    };
+    let body = Counted::new(body, upload.length, stores.limits.blob_bytes)?;
+    let mut writing = stores.uploads.single(Home::Undecided, granted.by(), Algorithm::Sha256).await?;
+    let placed = async {
+        let received = receive(stores, upload, &mut writing, body).await?;
+        let repository = place(upload, granted, &received).await?;
+        Ok::<_, Error>((is_there(stores, &repository, &received).await?, repository, received))
+    };
+    match placed.await {
+        Ok((false, repository, received)) => publish(stores, granted, writing, &repository, &received).await?,
+        Ok((true, ..)) => writing.give_up().await?,
+        Err(error) => {
+            writing.give_up().await?;
+            return Err(error);
+        }
+    }
+    Ok(json_reply(StatusCode::CREATED, json!({"saved": true}).to_string()))
+}
+
+/// Takes in the archive, to the store and to be looked at, and what comes with it.
+async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut body: Counted) -> Result<Received> {
+    let mut inspection = Inspection::new(stores.limits.clone());
+    let Some(boundary) = &upload.boundary else {
+        while let Some(chunk) = body.chunk().await? {
+            inspection = inspection.push(&chunk).await?;
+            writing.write(chunk).await?;
+        }
+        return Ok(Received {
+            chart: inspection.finish().await?,
+            provenance: None,
+        });
+    };
+    let mut form = Form::new(body, boundary);
+    let (mut came, mut provenance) = (false, None);
+    while let Some(name) = form.next_part().await? {
+        match name.as_str() {
+            "chart" if came => return Err(Error::invalid(What::Request, "the form holds two charts")),
+            "chart" => {
+                came = true;
+                while let Some(chunk) = form.chunk().await? {
+                    inspection = inspection.push(&chunk).await?;
+                    writing.write(chunk).await?;
+                }
+            }
+            "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
+            // Fields that plugins send along.
+            _ => while form.chunk().await?.is_some() {},
+        }
+    }
+    if !came {
+        return Err(Error::invalid(What::Request, "the form has no part called chart"));
+    }
+    let chart = inspection.finish().await?;
+    if let Some(provenance) = &provenance {
+        check_provenance(provenance, &chart.digest)?;
+    }
+    Ok(Received { chart, provenance })
+}
+
+async fn collect(form: &mut Form, limit: u64) -> Result<Bytes> {
+    let mut all = Vec::new();
+    while let Some(chunk) = form.chunk().await? {
+        if (all.len() + chunk.len()) as u64 > limit {
+            let sentence = format!("the provenance is larger than the limit of {limit} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+/// Whether it is signed is the client's question; that it is about this archive is ours.
+fn check_provenance(provenance: &[u8], digest: &Digest) -> Result<()> {
+    let text = String::from_utf8_lossy(provenance);
+    if !text.contains("-----BEGIN PGP SIGNED MESSAGE-----") {
+        return Err(Error::invalid(What::Request, "the provenance is no clear-signed message"));
+    }
+    if !text.contains(&format!("sha256:{}", digest.hex())) {
+        let sentence = "the provenance is that of another chart: it does not name this one's sha256";
+        return Err(Error::invalid(What::Request, sentence));
+    }
+    Ok(())
+}
+
+/// The repository that the chart belongs to, where the caller may add to it.
+async fn place(upload: &Upload, granted: &Granted<Op>, received: &Received) -> Result<RepositoryName> {
+    let Inspected { metadata, digest, .. } = &received.chart;
+    if let Some(promised) = upload.promised.filter(|promised| promised != digest) {
+        let sentence = format!("the chart has the digest {digest}, not {promised}");
+        return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
+    }
+    let repository = granted.op().prefix.repository(&metadata.name)?;
+    granted
+        .allow(Access {
+            repository: repository.clone(),
+            actions: Action::Create.into(),
+        })
+        .await?;
+    if let Some(file) = &upload.file {
+        let own = format!("{}-{}.tgz", metadata.name, metadata.version);
+        if *file != own {
+            let sentence = format!("the chart is {} {}, so its file is called {own}", metadata.name, metadata.version);
+            return Err(Error::invalid(What::Name, sentence));
+        }
+    }
+    Ok(repository)
+}
+
+/// Whether all of it is there already. What the catalog would refuse is refused before anything is stored.
+async fn is_there(stores: &Stores, name: &RepositoryName, received: &Received) -> Result<bool> {
+    let Some(repository) = stores.catalog.repository(name.clone()).await? else {
+        return Ok(false);
+    };
+    if repository.format != StorageFormat::Oci {
+        let sentence = format!("{name} is a repository of another format ({})", repository.format.as_str());
+        return Err(Error::new(ErrorKind::Conflict, What::Repository, sentence));
+    }
+    let Inspected { metadata, digest, .. } = &received.chart;
+    let Some(known) = stores.catalog.chart_version(repository.id, metadata.tag()?).await? else {
+        return Ok(false);
+    };
+    let conflict = |why: String| {
+        Err(Error::new(
+            ErrorKind::Conflict,
+            What::Tag,
+            format!("{} {} {why}", metadata.name, metadata.version),
+        ))
+    };
+    if known.chart.content != *digest {
+        return conflict(format!(
+            "was published with other content ({}), and a version never changes; publish a new one",
+            known.chart.content
+        ));
+    }
+    match (&received.provenance, known.chart.provenance) {
+        (Some(new), Some(old)) if Digest::sha256(new) != old => conflict("was published with another provenance".to_owned()),
+        (Some(_), None) => Ok(false),
+        _ => Ok(known.live),
+    }
+}
+
+/// Makes an artifact of it.
+async fn publish(stores: &Stores, granted: &Granted<Op>, mut writing: Writing, name: &RepositoryName, received: &Received) -> Result<()> {
+    let chart = &received.chart;
+    let (by, owner) = (granted.by(), granted.principal().account);
+    writing.settle(Home::ToBeMade {
+        name: name.clone(),
+        format: StorageFormat::Oci,
+        owner,
+    });
+    writing.finish(&chart.digest).await?;
+    let repository = stores
+        .catalog
+        .ensure_repository(name.clone(), StorageFormat::Oci, owner, by.clone())
+        .await?
+        .id;
+    let metadata = chart.metadata.to_json();
+    let config = Bytes::from(metadata.clone());
+    store(stores, granted, repository, config.clone()).await?;
+    if let Some(provenance) = &received.provenance {
+        store(stores, granted, repository, provenance.clone()).await?;
+    }
+    let manifest = manifest(chart, &config, received.provenance.as_ref());
+    let facts = ChartFacts {
+        name: chart.metadata.name.clone(),
+        version: chart.metadata.version.clone(),
+        tag: chart.metadata.tag()?,
+        content: chart.digest,
+        content_size: chart.size,
+        provenance: received.provenance.as_deref().map(Digest::sha256),
+        metadata,
+    };
+    let new = NewManifest {
+        tags: vec![facts.tag.clone()],
+        chart: Some(NewChart::Listed(Box::new(facts))),
+        ..made_here(repository, manifest.into(), by, &stores.limits)?
+    };
+    stores.catalog.put_manifest(new).await.map(drop)
+}
+
+/// Stores a few bytes as a blob.
+async fn store(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, bytes: Bytes) -> Result<()> {
+    let digest = Digest::sha256(&bytes);
+    let mut writing = stores.uploads.single(repository, granted.by(), Algorithm::Sha256).await?;
+    match writing.write(bytes).await {
+        Ok(()) => writing.finish(&digest).await.map(drop),
+        Err(error) => {
+            writing.give_up().await?;
+            Err(error)
+        }
+    }
+}
+
+/// The manifest that stands for a chart: the same for the same archive, wherever and whenever it is made.
+fn manifest(chart: &Inspected, config: &[u8], provenance: Option<&Bytes>) -> String {
+    let described =
+        |media_type: &str, digest: Digest, size: u64| json!({"mediaType": media_type, "digest": digest.to_string(), "size": size});
+    let mut layers = vec![described(CONTENT, chart.digest, chart.size)];
+    if let Some(bytes) = provenance {
+        layers.push(described(PROVENANCE, Digest::sha256(bytes), bytes.len() as u64));
+    }
+    json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": described(CONFIG, Digest::sha256(config), config.len() as u64),
+        "layers": layers,
+        "annotations": annotations(&chart.metadata, chart.modified),
+    })
+    .to_string()
+}
+
+fn annotations(metadata: &Metadata, modified: i64) -> Value {
+    let mut all = json!({
+        "org.opencontainers.image.created": rfc3339(modified.saturating_mul(1000)),
+        "org.opencontainers.image.title": metadata.name,
+        "org.opencontainers.image.version": metadata.version,
+    });
+    if !metadata.description.is_empty() {
+        all["org.opencontainers.image.description"] = json!(metadata.description);
+    }
+    all
+}
