@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Helm against Granary over oci://, with the current and the previous major version of Helm.
+# Helm against Granary over oci:// and as a chart repository, with the current and the previous major version of Helm:
+# one chart by every road in, and out by both.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs helm3 helm4
 
@@ -17,6 +18,27 @@ make_chart() {
   printf 'apiVersion: v2\nname: %s\ndescription: A test chart\ntype: application\nversion: %s\nappVersion: "1"\n' "$2" "$3" >"$1/$2/Chart.yaml"
   printf 'greeting: hello\n' >"$1/$2/values.yaml"
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  greeting: {{ .Values.greeting }}\n' >"$1/$2/templates/config.yaml"
+}
+
+# upload WHAT STATUS CURL-ARGUMENTS...: an upload by curl must be answered so.
+upload() {
+  local what=$1 status=$2
+  shift 2
+  same "$what" "$status" "$(limited curl -sS -o "$work/answer" -w '%{http_code}' -u "$user:$password" "$@")"
+}
+
+# out_by_both WHAT CHART VERSION FILE: the chart comes out of both roads as the file is.
+out_by_both() {
+  local what=$1 name=$2 number=$3 file=$4 road
+  for road in http oci; do
+    rm -rf "$work/$version/$road"
+    mkdir -p "$work/$version/$road"
+  done
+  check "$what: pull from the chart repository" helm pull "mine/$name" --version "$number" --destination "$work/$version/http"
+  same "$what: it is the one that went in" "$(sha256_of "$file")" "$(sha256_of "$work/$version/http/$name-$number.tgz")"
+  check "$what: pull over oci" \
+    helm pull --plain-http "oci://$registry/$version/charts/$name" --version "$number" --destination "$work/$version/oci"
+  same "$what: it is the one that went in, too" "$(sha256_of "$file")" "$(sha256_of "$work/$version/oci/$name-$number.tgz")"
 }
 
 start_granary
@@ -55,6 +77,53 @@ for version in helm3 helm4; do
     helm template release --plain-http "oci://$registry/$version/charts/web" --version 1.2.3 --set greeting=hi
   refused "$version: pull of a version that does not exist" 'not found|unable to locate|no matching|not.*exist' \
     helm pull --plain-http "oci://$registry/$version/charts/web" --version 9.9.9 --destination "$work/$version"
+
+  # The same charts as a chart repository, two levels deep.
+  refused "$version: repo add without a password is refused" '401|unauthorized' helm repo add mine "http://$registry/helm/$version/charts"
+  says "$version: repo add" 'has been added' \
+    helm repo add mine "http://$registry/helm/$version/charts" --username "$user" --password "$password"
+  says "$version: search finds what was pushed" '^mine/web[[:space:]]+1\.2\.3[[:space:]]' helm search repo mine --versions
+  says "$version: search finds build metadata" '^mine/web[[:space:]]+1\.2\.4\+build\.5[[:space:]]' helm search repo mine --versions
+  out_by_both "$version: pushed" web 1.2.3 "$charts/web-1.2.3.tgz"
+
+  for number in 2.0.0 2.1.0 2.2.0; do
+    make_chart "$charts" web "$number"
+    check "$version: package $number" helm package --destination "$charts" "$charts/web"
+  done
+  api_of="http://$registry/helm/$version/charts"
+  upload "$version: upload by POST" 201 --data-binary "@$charts/web-2.0.0.tgz" "$api_of/api/charts"
+  upload "$version: upload by a form" 201 -F "chart=@$charts/web-2.1.0.tgz" "$api_of/api/charts"
+  upload "$version: upload by curl -T" 201 -T "$charts/web-2.2.0.tgz" "$api_of/charts/"
+  upload "$version: the same again" 201 --data-binary "@$charts/web-2.0.0.tgz" "$api_of/api/charts"
+  upload "$version: an upload of something else is refused" 400 --data-binary "@$charts/web/Chart.yaml" "$api_of/api/charts"
+  same "$version: the fault is named" 'the chart is no gzip archive, or is damaged or cut off' "$(jq -r .error "$work/answer")"
+  says "$version: repo update" 'Successfully got an update' helm repo update
+  out_by_both "$version: by POST" web 2.0.0 "$charts/web-2.0.0.tgz"
+  out_by_both "$version: by a form" web 2.1.0 "$charts/web-2.1.0.tgz"
+  out_by_both "$version: by curl -T" web 2.2.0 "$charts/web-2.2.0.tgz"
+  says "$version: the newest is found first" '^mine/web[[:space:]]+2\.2\.0[[:space:]]' helm search repo mine/web
+  says "$version: template from the chart repository" 'greeting: hi' helm template release mine/web --version 2.0.0 --set greeting=hi
+  says "$version: template over oci what came over http" 'greeting: hi' \
+    helm template release --plain-http "oci://$registry/$version/charts/web" --version 2.0.0 --set greeting=hi
+
+  # A chart that depends on one of the chart repository.
+  make_chart "$charts" app 1.0.0
+  printf 'dependencies:\n- name: web\n  version: ~2.0.0\n  repository: "@mine"\n' >>"$charts/app/Chart.yaml"
+  check "$version: dependency update" helm dependency update "$charts/app"
+  same "$version: the dependency is the chart" "$(sha256_of "$charts/web-2.0.0.tgz")" "$(sha256_of "$charts/app/charts/web-2.0.0.tgz")"
+
+  # What was published stays what it is, and what is deleted is gone from both.
+  sed -i 's/^description: .*/description: changed/' "$charts/web/Chart.yaml"
+  check "$version: package 2.2.0 with other content" helm package --destination "$work/$version" "$charts/web"
+  upload "$version: a version never changes" 409 --data-binary "@$work/$version/web-2.2.0.tgz" "$api_of/api/charts"
+  refused "$version: not by a push either" '409|conflict|denied' \
+    helm push --plain-http "$work/$version/web-2.2.0.tgz" "oci://$registry/$version/charts"
+  upload "$version: delete" 200 -X DELETE "$api_of/api/charts/web/2.1.0"
+  check "$version: repo update after the delete" helm repo update
+  refused "$version: a deleted version is gone from the chart repository" 'not found|no chart version' \
+    helm pull mine/web --version 2.1.0 --destination "$work/$version"
+  refused "$version: and over oci" 'not found|unable to locate|no matching|not.*exist' \
+    helm pull --plain-http "oci://$registry/$version/charts/web" --version 2.1.0 --destination "$work/$version"
 
   check "$version: logout" helm registry logout "$registry"
   refused "$version: pull after logout is refused" 'unauthorized|denied|basic credential not found|authentication required' \

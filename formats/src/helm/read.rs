@@ -29,6 +29,8 @@ fn unknown(what: &'static str) -> Error {
 struct Shown {
     entries: Bytes,
     etag: String,
+    /// Whether these bytes are those in memory, and not a copy for this caller.
+    shared: bool,
 }
 
 /// What of an index the caller may see: all of it, unless a token names some charts alone.
@@ -38,6 +40,7 @@ fn shown(index: &Index, granted: &Granted<Op>) -> Shown {
         return Shown {
             entries: index.entries.clone(),
             etag: format!("{generation}-{at}"),
+            shared: true,
         };
     };
     let here = only.iter().map(Prefix::of).filter(|(prefix, _)| *prefix == granted.op().prefix);
@@ -47,6 +50,7 @@ fn shown(index: &Index, granted: &Granted<Op>) -> Shown {
     Shown {
         entries: index.only(|name| names.binary_search(&name).is_ok()),
         etag: format!("{generation}-{at}-{}", &whose[..16]),
+        shared: false,
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
     };
     let op = granted.op();
     let index = helm.indexes.current(stores, &op.prefix).await?;
-    let Shown { entries, etag } = shown(&index, granted);
+    let Shown { entries, etag, shared } = shown(&index, granted);
     let reply = |status| {
         Reply::new(status)
             .header(ETAG, format!("\"{etag}\""))
@@ -78,16 +82,16 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
         op.base
     );
     let reply = reply(StatusCode::OK).header(CONTENT_TYPE, *media_type);
-    Ok(reply.with(enclosed(begin.into(), entries, "}}", *head)))
+    Ok(reply.with(enclosed(begin.into(), entries, "}}", shared, *head)))
 }
 
-/// Text around entries, as they are when they are many.
-fn enclosed(begin: Bytes, entries: Bytes, end: &'static str, head: bool) -> ReplyBody {
+/// Text around entries: as they are when they are many and in memory anyway, else as a whole.
+fn enclosed(begin: Bytes, entries: Bytes, end: &'static str, shared: bool, head: bool) -> ReplyBody {
     let len = begin.len() + entries.len() + end.len();
     if head {
         return ReplyBody::Omitted { len: len as u64 };
     }
-    if len <= PIECE {
+    if len <= PIECE || !shared {
         return ReplyBody::Bytes([&begin[..], &entries, end.as_bytes()].concat().into());
     }
     let pieces = (0..entries.len().div_ceil(PIECE)).map(move |number| {
@@ -107,9 +111,9 @@ pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) 
         return Err(unknown("not a list"));
     };
     let index = helm.indexes.current(stores, &granted.op().prefix).await?;
-    let Shown { entries, .. } = shown(&index, granted);
+    let Shown { entries, shared, .. } = shown(&index, granted);
     let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
-    Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", head)))
+    Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
 }
 
 /// The charts of the repository that the operation names.

@@ -26,7 +26,7 @@ fn fault(message: impl Into<Cow<'static, str>>) -> Error {
 
 /// What a fuzz target reaches: reads an archive, and holds what was understood to what it must be.
 #[cfg(fuzzing)]
-pub fn fuzz(bytes: &[u8]) {
+pub fn fuzz_archive(bytes: &[u8]) {
     let limits = std::sync::Arc::new(granary_storage::limits::Limits::default());
     let read = |piece: usize| {
         let mut reader = inspect::Reader::new(limits.clone());
@@ -35,23 +35,42 @@ pub fn fuzz(bytes: &[u8]) {
         }
         reader.finish()
     };
-    let whole = read(bytes.len());
-    let pieces = read(7);
-    assert_eq!(whole.is_ok(), pieces.is_ok());
+    let (whole, pieces) = (read(bytes.len()), read(7));
+    assert_eq!(whole.is_ok(), pieces.is_ok(), "it depends on how it comes");
     if let Ok(found) = whole {
-        let json: serde_json::Value = serde_json::from_str(&found.metadata.to_json()).unwrap_or_default();
-        assert_eq!(json["name"].as_str(), Some(found.metadata.name.as_str()));
-        assert!(found.metadata.tag().is_ok());
-        assert!(found.metadata.to_json().len() as u64 <= 8 * limits.chart_metadata_bytes);
+        assert_eq!(found.digest, granary_storage::Digest::sha256(bytes));
+        check(&found.metadata);
+    }
+}
+
+/// What a fuzz target reaches: reads an archive that is not compressed.
+#[cfg(fuzzing)]
+pub fn fuzz_tar(bytes: &[u8]) {
+    use std::io::Write as _;
+    let limits = std::sync::Arc::new(granary_storage::limits::Limits::default());
+    let mut walk = archive::Walk::new(limits.clone());
+    if walk.write_all(bytes).is_ok()
+        && let Ok(found) = walk.finish()
+    {
+        assert!(found.chart_yaml.len() as u64 <= limits.chart_metadata_bytes);
     }
 }
 
 /// What a fuzz target reaches: reads a Chart.yaml.
 #[cfg(fuzzing)]
 pub fn fuzz_metadata(bytes: &[u8]) {
-    let limits = granary_storage::limits::Limits::default();
-    if let Ok(found) = Metadata::read(bytes, &limits) {
-        let again: serde_json::Value = serde_json::from_str(&found.to_json()).unwrap_or_default();
-        assert_eq!(again["version"].as_str(), Some(found.version.as_str()));
+    if let Ok(found) = Metadata::read(bytes, &granary_storage::limits::Limits::default()) {
+        check(&found);
     }
+}
+
+/// An index is made of this text, and a tag and a file's name of these.
+#[cfg(fuzzing)]
+fn check(found: &Metadata) {
+    let json: serde_json::Value = serde_json::from_str(&found.to_json()).unwrap_or_default();
+    assert_eq!(json["name"].as_str(), Some(found.name.as_str()));
+    assert_eq!(json["version"].as_str(), Some(found.version.as_str()));
+    assert!(found.tag().is_ok() && Version::read(&found.version).is_some());
+    let file = format!("{}-{}.tgz", found.name, found.version);
+    assert!(file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)));
 }
