@@ -31,7 +31,7 @@ upload() {
 out_by_both() {
   local what=$1 name=$2 number=$3 file=$4 road
   for road in http oci; do
-    rm -rf "$work/$version/$road"
+    rm -rf "${work:?}/$version/$road"
     mkdir -p "$work/$version/$road"
   done
   check "$what: pull from the chart repository" helm pull "mine/$name" --version "$number" --destination "$work/$version/http"

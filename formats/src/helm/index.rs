@@ -187,3 +187,61 @@ pub(super) fn entry(chart: &Chart) -> String {
         chart.content.hex()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use granary_storage::Digest;
+    use proptest::collection::{btree_map, btree_set};
+    use proptest::prelude::*;
+
+    fn chart(name: &str, version: u8) -> Chart {
+        let text = format!("{name} {version}");
+        Chart {
+            digest: Digest::sha256(text.as_bytes()),
+            name: name.to_owned(),
+            version: format!("1.{version}.0"),
+            file: format!("{name}-1.{version}.0.tgz"),
+            content: Digest::sha256(b"archive"),
+            content_size: 7,
+            provenance: None,
+            metadata: format!("{{\"name\":\"{name}\",\"version\":\"1.{version}.0\"}}"),
+            created_at: 0,
+        }
+    }
+
+    fn listing<'n>(charts: impl Iterator<Item = (&'n String, &'n Vec<u8>)>, changed: Option<Vec<String>>) -> ChartsUnder {
+        let charts = charts.flat_map(|(name, versions)| versions.iter().map(|version| chart(name, *version)));
+        ChartsUnder {
+            generation: 1,
+            at: 0,
+            changed,
+            charts: charts.collect(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_index_made_from_the_one_before_is_the_one_made_anew(
+            before in btree_map("[a-d]", prop::collection::vec(0u8..20, 1..4), 0..4),
+            mut after in btree_map("[a-d]", prop::collection::vec(0u8..20, 1..4), 0..4),
+            changed in btree_set("[a-d]", 0..4),
+        ) {
+            // What is not said to have changed has not.
+            after.retain(|name, _| changed.contains(name));
+            after.extend(before.iter().filter(|(name, _)| !changed.contains(*name)).map(|(name, versions)| (name.clone(), versions.clone())));
+            let old = Index::of(None, listing(before.iter(), None));
+            let told = after.iter().filter(|(name, _)| changed.contains(*name));
+            let new = Index::of(Some(&old), listing(told, Some(changed.iter().cloned().collect())));
+            let anew = Index::of(None, listing(after.iter(), None));
+            prop_assert_eq!(&new.entries, &anew.entries);
+            prop_assert_eq!(&new.names, &anew.names);
+            let json: serde_json::Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8_lossy(&new.entries))).unwrap();
+            prop_assert_eq!(json.as_object().unwrap().len(), after.len());
+            prop_assert_eq!(new.only(|_| true), new.entries);
+        }
+    }
+}

@@ -481,11 +481,14 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
         let mut runner = TestRunner::new(config.clone());
         let drawn = steps.new_tree(&mut runner).unwrap().current();
         let project = format!("round{round}");
+        // One that is kept from step to step is the one that is made anew.
+        let (door, request) = (world.open(), Request::get(format!("/helm/{project}/index.yaml")));
         let mut expected: BTreeMap<(&str, String), Bytes> = BTreeMap::new();
         for (step, name, number) in &drawn {
             let version = format!("1.{number}.0");
             let archive = Packed::chart(name, &version, "");
             act(&world, &project, *step, name, &version, &archive).await;
+            assert_eq!(door.ask(&request).await, world.open().ask(&request).await, "{drawn:?}");
             match step {
                 Step::Post | Step::Push => drop(expected.insert((name, version), archive)),
                 Step::PushAsLatest => {}
