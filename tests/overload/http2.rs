@@ -6,7 +6,7 @@ use crate::support::{ADMIN_PASSWORD, bytes, sha256, wait_for};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::io::{Read, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ struct Peer {
     next: u32,
     /// Bytes of bodies that came.
     taken: Arc<AtomicUsize>,
+    /// While it is set nothing is read.
+    deaf: Arc<AtomicBool>,
 }
 
 /// The kinds of frame (RFC 9113 §6) and two of their flags.
@@ -53,16 +55,17 @@ impl Peer {
             .unwrap();
         let to = Arc::new(Mutex::new(openssl.stdin.take().unwrap()));
         let from = openssl.stdout.take().unwrap();
-        let taken = Arc::new(AtomicUsize::new(0));
+        let (taken, deaf) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         std::thread::spawn({
-            let (to, taken) = (to.clone(), taken.clone());
-            move || listen(from, &to, &taken)
+            let (to, taken, deaf) = (to.clone(), taken.clone(), deaf.clone());
+            move || listen(from, &to, &taken, &deaf)
         });
         let peer = Self {
             openssl,
             to,
             next: 1,
             taken,
+            deaf,
         };
         peer.to.lock().unwrap().write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         // SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
@@ -117,12 +120,15 @@ fn send(to: &Mutex<ChildStdin>, kind: u8, flags: u8, stream: u32, payload: &[u8]
 }
 
 /// Counts what comes and answers pings.
-fn listen(mut from: impl Read, to: &Mutex<ChildStdin>, taken: &AtomicUsize) {
+fn listen(mut from: impl Read, to: &Mutex<ChildStdin>, taken: &AtomicUsize, deaf: &AtomicBool) {
     let mut head = [0; 9];
     while from.read_exact(&mut head).is_ok() {
         let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
         if from.read_exact(&mut payload).is_err() {
             return;
+        }
+        while deaf.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
         }
         match head[3] {
             DATA => drop(taken.fetch_add(payload.len(), Ordering::Relaxed)),
@@ -177,7 +183,7 @@ fn a_peer_whose_window_never_opens_is_cut_off_whatever_else_it_asks() {
 
 #[test]
 fn a_peer_whose_window_opens_little_by_little_gets_all_of_it() {
-    let Some(secure) = Secure::with(&[("limits.reader_idle", "1s"), ("limits.keep_alive", "1s")]) else {
+    let Some(secure) = Secure::with(&[("limits.reader_idle", "3s"), ("limits.keep_alive", "3s")]) else {
         return;
     };
     let size = 200_000;
@@ -186,7 +192,7 @@ fn a_peer_whose_window_opens_little_by_little_gets_all_of_it() {
     let stream = peer.get(&path);
     wait_for("all of it", || {
         for stream in [0, stream] {
-            send(&peer.to, WINDOW_UPDATE, 0, stream, &4000_u32.to_be_bytes());
+            send(&peer.to, WINDOW_UPDATE, 0, stream, &2000_u32.to_be_bytes());
         }
         std::thread::sleep(Duration::from_millis(50));
         (peer.taken.load(Ordering::Relaxed) == size).then_some(())
@@ -195,15 +201,16 @@ fn a_peer_whose_window_opens_little_by_little_gets_all_of_it() {
 
 #[test]
 fn an_upload_that_takes_its_time_is_not_cut_off_because_of_what_is_asked_beside_it() {
-    let Some(secure) = Secure::with(&[("limits.reader_idle", "1s"), ("limits.keep_alive", "1s")]) else {
+    let Some(secure) = Secure::with(&[("limits.reader_idle", "3s"), ("limits.keep_alive", "3s")]) else {
         return;
     };
     push(&secure, b"a repository");
     let mut peer = Peer::connect(&secure, 65_535);
     let path = format!("/v2/acme/app/blobs/uploads/?digest={}", sha256(&[7; 4000]));
     let upload = peer.head("POST", &path, END_HEADERS);
-    for _ in 0..40 {
-        send(&peer.to, DATA, 0, upload, &[7; 100]);
+    // Longer than both patiences together.
+    for _ in 0..80 {
+        send(&peer.to, DATA, 0, upload, &[7; 50]);
         peer.get("/v2/");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -223,6 +230,7 @@ fn requests_over_the_limit_of_one_connection_are_refused_and_others_are_not() {
         peer.get(&path);
     }
     wait_for_answers(&secure, "GET", 503, 3);
+    wait_for_answers(&secure, "GET", 200, 4);
     assert_eq!((answered(&secure, "GET", 200), answered(&secure, "GET", 503)), (4, 3));
     let (said, _) = secure.curl(&secure.cert(), &path, &["--http2"]).unwrap();
     assert_eq!(said, "200 2");
@@ -355,4 +363,22 @@ fn a_large_manifest_on_its_way_counts_for_what_it_holds() {
         let (said, body) = secure.curl(&secure.cert(), path, &[]).unwrap();
         (said.starts_with("200") && body == index.as_bytes()).then_some(())
     });
+}
+
+#[test]
+fn what_is_on_its_way_when_the_server_stops_arrives() {
+    let Some(secure) = Secure::with(&[]) else { return };
+    let size = 3_000_000;
+    let path = push(&secure, &bytes(1, size));
+    wait_for("curl to be gone", || (connections(&secure.server) == 0).then_some(()));
+    let mut peer = Peer::connect(&secure, i32::MAX.unsigned_abs());
+    send(&peer.to, WINDOW_UPDATE, 0, 0, &(i32::MAX.unsigned_abs() - 65_535).to_be_bytes());
+    peer.deaf.store(true, Ordering::Relaxed);
+    peer.get(&path);
+    wait_for_answers(&secure, "GET", 200, 1);
+    secure.server.terminate();
+    std::thread::sleep(Duration::from_secs(3));
+    peer.deaf.store(false, Ordering::Relaxed);
+    wait_for("all of it", || (peer.taken.load(Ordering::Relaxed) == size).then_some(()));
+    assert_eq!(secure.server.ended(), 0, "{}", secure.server.log());
 }

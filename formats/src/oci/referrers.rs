@@ -51,7 +51,7 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             wanted && !known && after.is_none_or(|after| text_order(&held.digest) > text_order(&after))
         });
         if !more.is_empty() {
-            found = merged(&found, more, page.limit);
+            found = merged(&found, more, page.limit, max_bytes);
         }
     }
     let next = found.list.last().filter(|_| found.more).map(|referrer| referrer.digest.to_string());
@@ -73,12 +73,19 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
 }
 
 /// A page of both kinds. Where the first kind goes on after it, nothing that comes later may be shown yet.
-fn merged(found: &Referrers, mut more: Vec<Referrer>, limit: usize) -> Arc<Referrers> {
+fn merged(found: &Referrers, mut more: Vec<Referrer>, limit: usize, max_bytes: u64) -> Arc<Referrers> {
     let end = found.list.last().filter(|_| found.more).map(|last| text_order(&last.digest));
     more.extend(found.list.iter().cloned());
     more.sort_by_cached_key(|referrer| text_order(&referrer.digest));
     let all = more.len();
     more.truncate(limit);
+    let mut bytes = 0;
+    let fitting = more.iter().take_while(|referrer| {
+        let is_first = bytes == 0;
+        bytes += referrer.descriptor.len() as u64;
+        is_first || bytes <= max_bytes
+    });
+    more.truncate(fitting.count());
     if let Some(end) = end {
         more.retain(|referrer| text_order(&referrer.digest) <= end);
     }

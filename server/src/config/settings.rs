@@ -139,7 +139,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "limits.keep_alive",
         "60s",
-        "A connection on which nothing is asked is kept this long.",
+        "A connection on which nothing is asked is kept this long; over HTTP/2, a ping must be answered within it.",
     ),
     setting(
         "limits.h2_stream_window",

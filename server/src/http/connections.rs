@@ -32,7 +32,7 @@ pub(crate) struct Bounds {
 
 /// The connections of all workers.
 pub(super) struct Connections {
-    served: AtomicUsize,
+    pub(super) served: AtomicUsize,
     /// Requests by HTTP/2 whose answers are not out yet.
     pub(super) requests: AtomicUsize,
     pub(super) bounds: Bounds,
@@ -132,7 +132,10 @@ where
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         Ok(match running {
-            Some(running) => response.map_body(|_, body| BoxBody::new(Watched::new(body, running))),
+            Some(running) => {
+                running.writable().await;
+                response.map_body(|_, body| BoxBody::new(Watched::new(body, running)))
+            }
             None => response,
         })
     }

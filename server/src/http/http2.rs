@@ -12,6 +12,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::rt::net::TcpStream;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::Shutdown;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,11 +22,14 @@ use std::rc::{Rc, Weak};
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep};
 
 /// Bytes that an answer hands over at a time; a peer that takes so many has taken something.
 const SLICE: usize = 16 * 1024;
 /// How long a suspicion has to last.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// How long to wait before a connection that takes no more is looked at again.
+const FULL: Duration = Duration::from_millis(5);
 /// A connection with so many times the requests that it may have is closed: refusing, too, takes memory.
 const PATIENCE: usize = 2;
 
@@ -54,14 +58,19 @@ enum Verdict {
 }
 
 impl Http2 {
-    /// That side of a new connection; none when it speaks HTTP/1.1, or when no descriptor is free to watch it by.
+    /// That side of a new connection; none when it speaks HTTP/1.1. One that no descriptor is free for is closed.
     pub(super) fn of(io: &dyn Any) -> Option<Self> {
         let (socket, tls) = io.downcast_ref::<TlsStream<TcpStream>>()?.get_ref();
         if tls.alpn_protocol() != Some(b"h2") {
             return None;
         }
+        let Ok(own) = rustix::io::fcntl_dupfd_cloexec(socket, 0) else {
+            // Unwatched it would have no limits, and that at a moment when there is too much already.
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+            return None;
+        };
         Some(Self {
-            socket: rustix::io::fcntl_dupfd_cloexec(socket, 0).ok()?,
+            socket: own,
             running: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
             taken: RefCell::default(),
@@ -102,10 +111,22 @@ impl Http2 {
         poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
+    /// Waits until the kernel takes more for the peer: what is handed to the framework before that only fills the memory.
+    async fn writable(&self) {
+        while !self.is_writable() {
+            sleep(FULL).await;
+        }
+    }
+
     fn close(&self, why: &'static str) {
         tracing::debug!("an HTTP/2 connection is closed: {why}");
         // It may be closed already.
-        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+    }
+
+    /// Ends it so that the peer still gets what is on its way.
+    fn end(&self) {
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
     }
 }
 
@@ -114,10 +135,14 @@ async fn watch(connection: Weak<Connection>, bounds: Bounds, mut draining: tokio
     let longest = bounds.reader_idle.min(bounds.keep_alive);
     let mut wait = longest;
     let mut is_suspected = false;
+    let mut has_ended = false;
     loop {
         let is_draining = *draining.borrow_and_update();
+        if is_draining && !has_ended {
+            wait = wait.min(SECOND_LOOK);
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = sleep(wait) => {}
             // An error means that the server is gone.
             _ = draining.changed(), if !is_draining => {}
         }
@@ -126,11 +151,17 @@ async fn watch(connection: Weak<Connection>, bounds: Bounds, mut draining: tokio
         let verdict = http2.verdict(&bounds, *draining.borrow());
         let was_suspected = std::mem::take(&mut is_suspected);
         wait = match verdict {
+            _ if has_ended => return http2.close("nothing was asked on it"),
             Verdict::Wait(left) => left.min(longest),
-            Verdict::Idle => return http2.close("nothing is asked on it"),
-            Verdict::Suspicious if !http2.is_writable() => SECOND_LOOK,
+            // What the framework still holds for the peer goes out first.
+            Verdict::Idle | Verdict::Suspicious if !http2.is_writable() => SECOND_LOOK,
+            Verdict::Idle if was_suspected => {
+                http2.end();
+                has_ended = true;
+                bounds.reader_idle
+            }
             Verdict::Suspicious if was_suspected => return http2.close("its peer takes nothing of what it asked for"),
-            Verdict::Suspicious => {
+            Verdict::Idle | Verdict::Suspicious => {
                 is_suspected = true;
                 SECOND_LOOK
             }
@@ -148,7 +179,11 @@ impl Running {
         http2.running.set(http2.running.get() + 1);
         let of_all = connection.all.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let bounds = &connection.all.bounds;
-        if http2.running.get() > bounds.h2_streams.saturating_mul(PATIENCE) || of_all > bounds.h2_requests.saturating_mul(PATIENCE) {
+        // Of all together, whoever has no more than its share is not to blame.
+        let share = of_all / connection.all.served.load(Ordering::Relaxed).max(1);
+        if http2.running.get() > bounds.h2_streams.saturating_mul(PATIENCE)
+            || (of_all > bounds.h2_requests.saturating_mul(PATIENCE) && http2.running.get() >= share)
+        {
             http2.close("its peer asks for ever more and waits for no answer");
         }
         Some(Self(connection))
@@ -163,6 +198,13 @@ impl Running {
             Some("too many requests run at once; try again shortly")
         } else {
             None
+        }
+    }
+
+    /// Waits until the peer has room for an answer. Until then the request counts among those that run.
+    pub(super) async fn writable(&self) {
+        if let Some(http2) = self.http2() {
+            http2.writable().await;
         }
     }
 
@@ -187,6 +229,8 @@ pub(super) struct Watched {
     ready: Bytes,
     number: u64,
     running: Running,
+    /// Runs while the kernel takes no more for the peer.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
@@ -197,6 +241,7 @@ impl Watched {
             ready: Bytes::new(),
             number,
             running,
+            pause: None,
         };
         answer.something_was_taken();
         answer
@@ -205,6 +250,22 @@ impl Watched {
     fn something_was_taken(&self) {
         if let Some(http2) = self.running.http2() {
             http2.taken.borrow_mut().insert(self.number, Instant::now());
+        }
+    }
+
+    /// Whether the kernel takes more for the peer. What is given out before that the framework would only keep, and nobody
+    /// would count it.
+    fn has_room(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            if self.running.http2().is_none_or(Http2::is_writable) {
+                self.pause = None;
+                return true;
+            }
+            let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(FULL)));
+            if pause.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.pause = None;
         }
     }
 
@@ -242,6 +303,9 @@ impl MessageBody for Watched {
                 }
                 ended => return ended,
             }
+        }
+        if !self.has_room(cx) {
+            return Poll::Pending;
         }
         let len = self.ready.len().min(SLICE);
         Poll::Ready(Some(Ok(self.ready.split_to(len))))

@@ -176,36 +176,34 @@ pub(crate) fn referrers(
         query
     };
     // A descriptor carries its manifest's annotations, which may be megabytes: how many fit is known before they are read.
-    let sizes = found()
-        .limit(rows(limit.saturating_add(1)))
-        .select((artifact::digest, octet_length(artifact::descriptor.assume_not_null())))
-        .load::<(String, i32)>(c)?;
-    let mut bytes = 0;
-    let fitting = sizes.iter().take(*limit).take_while(|(_, size)| {
-        let is_first = bytes == 0;
-        bytes += u64::from(size.unsigned_abs());
-        is_first || bytes <= *max_bytes
-    });
-    let page = fitting.count();
-    let Some((last, _)) = page.checked_sub(1).and_then(|last| sizes.get(last)) else {
-        return Ok((Vec::new(), !sizes.is_empty()));
-    };
-    let list = found()
-        .filter(artifact::digest.le(last))
-        .select((artifact::digest, artifact::artifact_type, artifact::descriptor.assume_not_null()))
-        .load::<(String, Option<String>, String)>(c)?;
-    let list = list.into_iter().map(|(digest, artifact_type, descriptor)| {
-        Ok(Referrer {
-            digest: parse(&digest)?,
-            artifact_type,
-            descriptor,
-        })
-    });
-    let mut list = list.collect::<Outcome<Vec<_>>>()?;
-    // One that came between the two questions.
-    let is_over = list.len() > *limit;
-    list.truncate(*limit);
-    Ok((list, is_over || page < sizes.len()))
+    super::dialect::snapshot(c, |c| {
+        let sizes = found()
+            .limit(rows(limit.saturating_add(1)))
+            .select((artifact::digest, octet_length(artifact::descriptor.assume_not_null())))
+            .load::<(String, i32)>(c)?;
+        let mut bytes = 0;
+        let fitting = sizes.iter().take(*limit).take_while(|(_, size)| {
+            let is_first = bytes == 0;
+            bytes += u64::from(size.unsigned_abs());
+            is_first || bytes <= *max_bytes
+        });
+        let page = fitting.count();
+        let Some((last, _)) = page.checked_sub(1).and_then(|last| sizes.get(last)) else {
+            return Ok((Vec::new(), !sizes.is_empty()));
+        };
+        let list = found()
+            .filter(artifact::digest.le(last))
+            .select((artifact::digest, artifact::artifact_type, artifact::descriptor.assume_not_null()))
+            .load::<(String, Option<String>, String)>(c)?;
+        let list = list.into_iter().map(|(digest, artifact_type, descriptor)| {
+            Ok(Referrer {
+                digest: parse(&digest)?,
+                artifact_type,
+                descriptor,
+            })
+        });
+        Ok((list.collect::<Outcome<_>>()?, page < sizes.len()))
+    })
 }
 
 #[diesel::declare_sql_function]
