@@ -13,6 +13,7 @@ mod gate;
 pub mod generic;
 mod handler;
 pub mod helm;
+mod json_error;
 pub mod oci;
 mod paging;
 mod range;

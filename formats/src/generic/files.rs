@@ -1,7 +1,6 @@
 //! Reading, storing and deleting files.
 
 use super::checksums::{self, describe};
-use super::error;
 use super::media;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use super::path::file_address;
@@ -10,6 +9,7 @@ use crate::conditions::http_date;
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
+use crate::json_error;
 use crate::range::{Wanted, boundary, content_range, multipart};
 use granary_storage::catalog::{FilePlace, FileStored, FileView, NewFile, StorageFormat};
 use granary_storage::name::FilePath;
@@ -94,7 +94,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         }
         Wanted::Unsatisfiable => {
             let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the file has {} bytes", blob.size));
-            Ok(error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)))
+            Ok(json_error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)))
         }
     }
 }

@@ -2,7 +2,6 @@
 //! `/generic/<project>/<name>/<path…>`.
 
 mod checksums;
-mod error;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -21,6 +20,7 @@ pub(crate) mod specimen_tests;
 
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
+use crate::json_error;
 use granary_storage::catalog::StorageFormat;
 use granary_storage::{Error, Result, Stores};
 use op::{Act, Op};
@@ -45,10 +45,10 @@ impl FormatHandler for Generic {
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
         };
-        reply.map(error::with_common_headers)
+        reply.map(json_error::with_common_headers)
     }
 
     fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
-        error::with_common_headers(error::render(error, challenge))
+        json_error::with_common_headers(json_error::render(error, challenge))
     }
 }

@@ -5,7 +5,6 @@
 //! pulled over `/v2`, byte for byte.
 
 pub mod chart;
-mod error;
 mod form;
 mod index;
 mod op;
@@ -23,6 +22,7 @@ pub(crate) use published::{CONFIG, CONTENT, CONTENT_OF_OLD, ChartLayers, PROVENA
 
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
+use crate::json_error;
 use granary_storage::catalog::StorageFormat;
 use granary_storage::clock::Millis;
 use granary_storage::{Error, Result, Stores};
@@ -69,11 +69,11 @@ impl FormatHandler for Helm {
             Act::Version { .. } => read::version(stores, &granted).await,
             Act::Delete { .. } => read::delete(stores, &granted).await,
         };
-        reply.map(error::with_common_headers)
+        reply.map(json_error::with_common_headers)
     }
 
-    fn render_error(&self, error: &Error, _: &Challenge) -> Reply {
-        error::with_common_headers(error::render(error))
+    fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
+        json_error::with_common_headers(json_error::render(error, challenge))
     }
 }
 

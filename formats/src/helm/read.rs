@@ -1,12 +1,12 @@
 //! Reading a chart repository: its index, its files, and what ChartMuseum's API tells of it.
 
 use super::Helm;
-use super::error::{self, json_reply};
 use super::index::{Index, entry, list};
 use super::op::{Act, Op};
 use super::rfc3339;
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
+use crate::json_error::{self, json_reply};
 use crate::oci::FOREVER;
 use crate::range::Wanted;
 use bytes::Bytes;
@@ -212,7 +212,7 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         }
         Wanted::Unsatisfiable => {
             let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the file has {} bytes", blob.size));
-            return Ok(error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)));
+            return Ok(json_error::body(&refusal).header(CONTENT_RANGE, format!("bytes */{}", blob.size)));
         }
     };
     let len = range.end - range.start;

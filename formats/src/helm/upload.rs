@@ -2,13 +2,13 @@
 //! manifest, tag), through the same upload engine and the same transaction.
 
 use super::chart::{Inspected, Inspection, Metadata};
-use super::error::json_reply;
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
 use super::rfc3339;
 use super::{CONFIG, CONTENT, PROVENANCE};
 use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
+use crate::json_error::json_reply;
 use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};

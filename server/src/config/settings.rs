@@ -156,7 +156,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "1000",
         "Requests that run at once on one HTTP/2 connection, at most; more are answered with 503, and one that has twice as many is closed.",
     ),
-    setting("limits.h2_requests", "20000", "The same for all HTTP/2 connections together."),
+    setting(
+        "limits.h2_requests",
+        "20000",
+        "The same for all HTTP/2 connections together; closed are those that have the most.",
+    ),
     setting("limits.page_default", "100", "Entries of a page when the client names no number."),
     setting("limits.page_max", "1000", "Entries of a page, at most."),
     setting(

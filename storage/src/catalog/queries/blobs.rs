@@ -185,17 +185,7 @@ pub(crate) fn find_blob(c: &mut Conn, digest: &Digest, visible: &Visible) -> Out
         .filter(blob::state.eq(LIVE))
         .select(repository_blob::repository)
         .into_boxed();
-    if let Some(projects) = &visible.projects {
-        let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
-        query = query.filter(
-            project::id
-                .eq_any(ids)
-                .or(project::public.eq(visible.public).and(project::public.eq(true))),
-        );
-    }
-    if let Some(only) = &visible.only {
-        query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));
-    }
+    query = super::rows::only_visible!(query, visible);
     Ok(query.first::<i64>(c).optional()?.map(RepositoryId))
 }
 

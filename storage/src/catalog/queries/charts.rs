@@ -139,17 +139,7 @@ pub(crate) fn chart_by_file(c: &mut Conn, prefix: &Prefix, file: &String, visibl
         .filter(version::state.eq(LIVE))
         .select((COLUMNS, (repository::id, repository::project, repository::full_name)))
         .into_boxed();
-    if let Some(projects) = &visible.projects {
-        let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
-        query = query.filter(
-            project::id
-                .eq_any(ids)
-                .or(project::public.eq(visible.public).and(project::public.eq(true))),
-        );
-    }
-    if let Some(only) = &visible.only {
-        query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));
-    }
+    query = super::rows::only_visible!(query, visible);
     let found = query.first::<(Row, (i64, i64, String))>(c).optional()?;
     found
         .map(|(row, (id, project, name))| {

@@ -123,16 +123,6 @@ pub(crate) fn list_repositories(
     if let Some(format) = format {
         query = query.filter(repository::format.eq(format.as_str()));
     }
-    if let Some(projects) = &visible.projects {
-        let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
-        query = query.filter(
-            project::id
-                .eq_any(ids)
-                .or(project::public.eq(visible.public).and(project::public.eq(true))),
-        );
-    }
-    if let Some(only) = &visible.only {
-        query = query.filter(repository::full_name.eq_any(only.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>()));
-    }
+    query = super::rows::only_visible!(query, visible);
     Ok(query.load(c)?)
 }

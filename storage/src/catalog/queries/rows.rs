@@ -58,3 +58,24 @@ pub(super) fn record(c: &mut Conn, by: &str, kind: &str, repository: Option<i64>
         .execute(c)?;
     Ok(())
 }
+
+/// A boxed query over `repository` and `project` that finds only what may be seen. The one place that says how.
+macro_rules! only_visible {
+    ($query:expr, $visible:expr) => {{
+        let (mut query, visible) = ($query, $visible);
+        if let Some(projects) = &visible.projects {
+            let ids: Vec<i64> = projects.iter().map(|id| id.0).collect();
+            query = query.filter(
+                project::id
+                    .eq_any(ids)
+                    .or(project::public.eq(visible.public).and(project::public.eq(true))),
+            );
+        }
+        if let Some(only) = &visible.only {
+            let names: Vec<String> = only.iter().map(|name| name.as_str().to_owned()).collect();
+            query = query.filter(repository::full_name.eq_any(names));
+        }
+        query
+    }};
+}
+pub(super) use only_visible;

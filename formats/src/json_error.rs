@@ -1,4 +1,5 @@
-//! Errors as `{"error": "…"}`, and the challenge that every HTTP client can answer: Basic (RFC 7617).
+//! Errors as `{"error":"…"}`, for the formats outside `/v2`: it is what ChartMuseum says and Helm's plugins read. The
+//! challenge is the one that helm, curl and wget can answer: Basic (RFC 7617).
 
 use crate::handler::{Challenge, Reply, ReplyBody};
 use granary_storage::{Error, ErrorKind, What};
@@ -6,14 +7,14 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-/// What every answer carries: a file is what its type says, and nothing that a browser makes of it.
-pub(super) fn with_common_headers(mut reply: Reply) -> Reply {
+/// What every answer carries: content is what its type says, and nothing that a browser makes of it.
+pub(crate) fn with_common_headers(mut reply: Reply) -> Reply {
     reply.headers.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
     reply
 }
 
 /// The status of an error.
-pub(super) fn status(kind: ErrorKind) -> StatusCode {
+fn status(kind: ErrorKind) -> StatusCode {
     use ErrorKind as K;
     match kind {
         K::NotFound => StatusCode::NOT_FOUND,
@@ -36,7 +37,7 @@ pub(super) fn status(kind: ErrorKind) -> StatusCode {
 }
 
 /// An error as an answer.
-pub(super) fn render(error: &Error, challenge: &Challenge) -> Reply {
+pub(crate) fn render(error: &Error, challenge: &Challenge) -> Reply {
     let reply = body(error);
     match reply.status {
         StatusCode::UNAUTHORIZED => {
@@ -57,9 +58,13 @@ pub(super) fn render(error: &Error, challenge: &Challenge) -> Reply {
 }
 
 /// Status and body of an error, for answers that add headers of their own.
-pub(super) fn body(error: &Error) -> Reply {
-    let body = json!({"error": error.message()}).to_string() + "\n";
-    Reply::new(status(error.kind()))
+pub(crate) fn body(error: &Error) -> Reply {
+    json_reply(status(error.kind()), json!({"error": error.message()}).to_string() + "\n")
+}
+
+/// An answer in JSON.
+pub(crate) fn json_reply(status: StatusCode, text: String) -> Reply {
+    Reply::new(status)
         .header(CONTENT_TYPE, "application/json")
-        .with(ReplyBody::Bytes(body.into()))
+        .with(ReplyBody::Bytes(text.into()))
 }
