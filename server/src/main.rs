@@ -21,6 +21,6 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    memory::keep_nothing_back();
+    memory::spare();
     commands::run(cli::Cli::parse())
 }
