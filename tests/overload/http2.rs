@@ -75,6 +75,12 @@ impl Peer {
         peer
     }
 
+    /// From now on nothing reads its socket, as long as it lives.
+    fn freeze(&self) {
+        let pid = self.openssl.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    }
+
     /// A request without a body; gives its stream.
     fn get(&mut self, path: &str) -> u32 {
         self.head("GET", path, END_HEADERS | END_STREAM)
@@ -179,6 +185,25 @@ fn a_peer_whose_window_never_opens_is_cut_off_whatever_else_it_asks() {
         peer.head("HEAD", "/v2/", END_HEADERS | END_STREAM);
         (connections(&secure.server) == 0).then_some(())
     });
+}
+
+#[test]
+fn a_peer_whose_windows_are_open_and_whose_socket_is_not_read_is_cut_off() {
+    let Some(secure) = Secure::with(&[("limits.reader_idle", "2s")]) else {
+        return;
+    };
+    // More than the buffers of both sockets hold.
+    let path = push(&secure, &bytes(1, 64 << 20));
+    wait_for("curl to be gone", || (connections(&secure.server) == 0).then_some(()));
+    let mut peer = Peer::connect(&secure, i32::MAX.unsigned_abs());
+    send(&peer.to, WINDOW_UPDATE, 0, 0, &(i32::MAX.unsigned_abs() - 65_535).to_be_bytes());
+    peer.get(&path);
+    wait_for("some of it", || (peer.taken.load(Ordering::Relaxed) > 0).then_some(()));
+    peer.freeze();
+    wait_for("the peer to be cut off", || (connections(&secure.server) == 0).then_some(()));
+    assert!(peer.taken.load(Ordering::Relaxed) < 64 << 20);
+    let (said, _) = secure.curl(&secure.cert(), &path, &["--http2"]).unwrap();
+    assert_eq!(said, "200 2");
 }
 
 #[test]
