@@ -5,6 +5,7 @@
 #
 #   GRANARY_BIN     our server (default: target/PROFILE/granary at the root)
 #   REGISTRY_BIN    CNCF distribution (default: docker-registry)
+#   NGINX_BIN       nginx with WebDAV (default: nginx)
 
 set -euo pipefail
 
@@ -12,6 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo_root=$(cd "$here/../.." && pwd)
 load=$here/target/release/granary-load
 registry_bin=${REGISTRY_BIN:-docker-registry}
+nginx_bin=${NGINX_BIN:-nginx}
 stop_limit=30 # seconds within which a server must have stopped
 
 die() {
@@ -120,8 +122,37 @@ http: {addr: "127.0.0.1:$2"}
 EOF
 }
 
+# nginx as a store of files: WebDAV's PUT, and whatever lies in the folder.
+nginx_config() {
+  cat <<EOF
+worker_processes 1;
+error_log stderr error;
+pid $1/nginx.pid;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_max_body_size 0;
+  client_body_buffer_size 1m;
+  client_body_temp_path $1/body;
+  proxy_temp_path $1/proxy;
+  fastcgi_temp_path $1/fastcgi;
+  uwsgi_temp_path $1/uwsgi;
+  scgi_temp_path $1/scgi;
+  sendfile on;
+  keepalive_requests 1000000;
+  default_type application/octet-stream;
+  server {
+    listen 127.0.0.1:$2;
+    root $1/files;
+    dav_methods PUT DELETE;
+    create_full_put_path on;
+  }
+}
+EOF
+}
+
 # start_server NAME SERVER [PROFILE]: starts a server over $work/NAME, new or left by an earlier start. SERVER is `granary`,
-# `distribution`, or a shell command that runs a server in the foreground and finds $PORT and $DIR in its environment.
+# `distribution`, `nginx`, or a shell command that runs a server in the foreground and finds $PORT and $DIR in its environment.
 # Sets $pid, $url, $flags (what the load program needs to be let in) and $answers (milliseconds until the first answer).
 start_server() {
   local name=$1 server=$2 profile=${3:-release} data=$work/$1 log=$work/$1.log port binary command began
@@ -139,6 +170,13 @@ start_server() {
       command -v "$registry_bin" >/dev/null || die "no $registry_bin on this machine (apt-get install docker-registry)"
       distribution_config "$data" "$port" >"$work/$name.yml"
       command=("$registry_bin" serve "$work/$name.yml")
+      ;;
+    nginx)
+      command -v "$nginx_bin" >/dev/null || die "no $nginx_bin on this machine (apt-get install nginx-light)"
+      mkdir -p "$data/files"
+      nginx_config "$data" "$port" >"$work/$name.conf"
+      # One process, so that it is the one that is measured.
+      command=("$nginx_bin" -c "$work/$name.conf" -g "daemon off; master_process off;")
       ;;
     *) command=(bash -c "exec $server") ;;
   esac

@@ -9,9 +9,9 @@
 //! Hence the [`Ticket`]: taken before the database is asked, and worthless once
 //! anything of its kind has been forgotten.
 
-use super::model::{AccountFacts, AccountId, BlobView, ManifestView, NewManifest, Project, Referrers, Repository, RepositoryId};
+use super::model::{AccountFacts, AccountId, BlobView, FileView, ManifestView, NewManifest, Project, Referrers, Repository, RepositoryId};
 use crate::digest::Digest;
-use crate::name::{ProjectName, RepositoryName, Tag};
+use crate::name::{FilePath, ProjectName, RepositoryName, Tag};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Entries;
 use std::hash::Hash;
@@ -27,6 +27,8 @@ const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 const REFERRER_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes of links and their blobs' checksums kept, at most.
 const BLOB_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of files' paths and their blobs' checksums kept, at most.
+const FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// An artifact type longer than a media type can be (RFC 6838 §4.2) is asked of the database each time.
 pub(super) const ARTIFACT_TYPE_MAX: usize = 255;
 /// A manifest over this is not kept: a few of them would push out hundreds.
@@ -41,6 +43,8 @@ pub(super) struct Cache {
     pub(super) tags: Kept<(RepositoryId, Tag), Option<Digest>>,
     pub(super) manifests: Kept<(RepositoryId, Digest), ManifestView, ManifestBytes>,
     pub(super) blobs: Kept<(RepositoryId, Digest), BlobView, BlobBytes>,
+    /// Files whose checksums are known: what is missing there may be filled in by whoever stores the same bytes elsewhere.
+    pub(super) files: Kept<(RepositoryId, FilePath), FileView, FileBytes>,
     /// Pages of referrers. Any of them is forgotten with all others: what refers is rarely pushed.
     pub(super) referrers: Kept<ReferrersPage, Arc<Referrers>, DescriptorBytes>,
 }
@@ -58,6 +62,7 @@ impl Cache {
             tags: Kept::new(Entries::new(MANY)),
             manifests: Kept::new(Entries::with_weighter(MANY, MANIFEST_BYTES, ManifestBytes)),
             blobs: Kept::new(Entries::with_weighter(MANY, BLOB_BYTES, BlobBytes)),
+            files: Kept::new(Entries::with_weighter(MANY, FILE_BYTES, FileBytes)),
             referrers: Kept::new(Entries::with_weighter(FEW, REFERRER_BYTES, DescriptorBytes)),
         }
     }
@@ -88,6 +93,7 @@ impl Cache {
         self.tags.forget_all();
         self.manifests.forget_all();
         self.blobs.forget_all();
+        self.files.forget_all();
         self.referrers.forget_all();
     }
 
@@ -99,6 +105,12 @@ impl Cache {
                 self.tags.forget(&tag);
             }
         }
+    }
+
+    /// Forgets a blob that was set aside, everywhere.
+    pub(super) fn forget_blobs(&self) {
+        self.blobs.forget_all();
+        self.files.forget_all();
     }
 
     /// Forgets a manifest that goes to the trash, and the tags that go with it.
@@ -128,6 +140,16 @@ pub(super) struct BlobBytes;
 impl Weighter<(RepositoryId, Digest), BlobView> for BlobBytes {
     fn weight(&self, _: &(RepositoryId, Digest), view: &BlobView) -> u64 {
         view.checksums.as_bytes().len() as u64 + 512
+    }
+}
+
+/// A file weighs its path, its blob's checksums and what is kept around them.
+#[derive(Clone)]
+pub(super) struct FileBytes;
+
+impl Weighter<(RepositoryId, FilePath), FileView> for FileBytes {
+    fn weight(&self, (_, path): &(RepositoryId, FilePath), view: &FileView) -> u64 {
+        (path.as_str().len() * 2 + view.blob.checksums.as_bytes().len()) as u64 + 1024
     }
 }
 

@@ -103,6 +103,23 @@ impl Catalog {
         kept!(self, blobs, (repository, digest), self.read_blob(repository, digest))
     }
 
+    /// A file by its path; `None` unless its bytes are linked in the repository.
+    pub async fn file(&self, repository: RepositoryId, path: FilePath) -> Result<Option<FileView>> {
+        let Some(cache) = self.cache() else {
+            return self.read_file(repository, path).await;
+        };
+        let key = (repository, path);
+        if let Some(known) = cache.files.get(&key) {
+            return Ok(Some(known));
+        }
+        let ticket = cache.files.ticket();
+        let found = self.read_file(repository, key.1.clone()).await?;
+        if let Some(view) = found.as_ref().filter(|view| view.sums.is_some()) {
+            cache.files.keep(key, view.clone(), ticket);
+        }
+        Ok(found)
+    }
+
     /// A manifest by tag or digest.
     pub async fn manifest(&self, repository: RepositoryId, reference: Reference) -> Result<Option<ManifestView>> {
         let Some(cache) = self.cache() else {
@@ -315,7 +332,7 @@ units! {
         forgets |cache, _| cache.blobs.forget(&(new.repository, new.blob.blob().digest));
     /// Sets a damaged blob aside, everywhere: it is absent until it is pushed again.
     pub write quarantine_blob(damaged: Blob) -> bool => quarantine_blob
-        forgets |cache, _| cache.blobs.forget_all();
+        forgets |cache, _| cache.forget_blobs();
     /// Links a blob that `from` links; `None` when it does not.
     pub write mount_blob(to: RepositoryId, from: RepositoryId, digest: Digest, lease_until: Millis, by: Arc<str>) -> Option<BlobView> => mount_blob
         forgets |cache, _| cache.blobs.forget(&(to, digest));
@@ -403,8 +420,7 @@ units! {
     /// Records how far a follower has read.
     pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
 
-    /// A file by its path; `None` unless its bytes are linked in the repository.
-    pub read file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
+    read read_file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
     /// What storing a file at a path would meet.
     pub read file_place(repository: RepositoryId, path: FilePath) -> FilePlace => file_place;
     /// What a folder holds directly (the whole repository for `None`), bytewise by marker, after `after`.
@@ -412,9 +428,11 @@ units! {
     /// Stores a file under its path; changes nothing when it is there already. `PreconditionFailed`/`File`;
     /// `Conflict`/`File` when a file would have to be a folder; `Denied`/`File` when the path may not be overwritten;
     /// `Conflict`/`Blob` when the bytes are not linked in the repository.
-    pub write put_file(new: Arc<NewFile>) -> FileStored => put_file;
+    pub write put_file(new: Arc<NewFile>) -> FileStored => put_file
+        forgets |cache, _| cache.files.forget(&(new.repository, new.path.clone()));
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
-    pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file;
+    pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file
+        forgets |cache, _| cache.files.forget(&(repository, path));
 
     /// What is listed under a prefix, or how it differs from what was at the generation `since`.
     pub read charts_under(prefix: Prefix, since: Option<i64>) -> ChartsUnder => charts_under;

@@ -1,6 +1,7 @@
 //! Files: paths that point at content, one at a time, none of them a file and a folder at once.
 
 use super::*;
+use crate::blob::Blob;
 use crate::error::{ErrorKind, What};
 use crate::name::FilePath;
 use crate::sums::FileSums;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 on_each_database!(
     a_file_is_found_by_its_path_with_all_there_is_to_know,
     the_same_content_again_changes_nothing,
+    what_was_read_once_is_not_read_again_after_a_change,
     other_content_takes_the_place_and_the_history_remembers,
     equal_bytes_under_two_paths_are_one_artifact_and_differ_in_what_the_paths_say,
     content_without_a_path_is_in_the_trash_and_comes_back_with_one,
@@ -35,9 +37,23 @@ async fn files(catalog: &Catalog) -> RepositoryId {
     made.await.unwrap().id
 }
 
+/// Links bytes of which all checksums are known.
+async fn push_bytes(catalog: &Catalog, repository: RepositoryId, content: &str) -> Blob {
+    let mut writer = MemoryStore::default().begin(UploadId::random(), Algorithm::Sha256).await.unwrap();
+    writer.with_sums().await.unwrap();
+    writer.write(Bytes::copy_from_slice(content.as_bytes())).await.unwrap();
+    let blob = writer.commit(&digest(content)).await.unwrap();
+    let new_blob = NewBlob {
+        blob: blob.clone(),
+        ..new_blob(repository, content).await
+    };
+    catalog.commit_blob(new_blob).await.unwrap();
+    blob.blob().clone()
+}
+
 /// A file to be stored, its bytes linked.
 async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> NewFile {
-    push_blob(catalog, repository, content).await;
+    push_bytes(catalog, repository, content).await;
     NewFile {
         repository,
         path: path(at),
@@ -81,15 +97,7 @@ fn artifacts(database: &TestDatabase, content: &str, state: &str) -> i64 {
 async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDatabase) {
     let catalog = &database.catalog;
     let firmware = files(catalog).await;
-    let mut writer = MemoryStore::default().begin(UploadId::random(), Algorithm::Sha256).await.unwrap();
-    writer.with_sums().await.unwrap();
-    writer.write(Bytes::from_static(b"the bytes")).await.unwrap();
-    let blob = writer.commit(&digest("the bytes")).await.unwrap();
-    let new_blob = NewBlob {
-        blob: blob.clone(),
-        ..new_blob(firmware, "the bytes").await
-    };
-    catalog.commit_blob(new_blob).await.unwrap();
+    let blob = push_bytes(catalog, firmware, "the bytes").await;
     let before = clock::now();
     let stored = NewFile {
         media_type: Some("text/plain".into()),
@@ -100,7 +108,7 @@ async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDa
     assert!((before..=clock::now()).contains(&found.updated_at));
     let expected = FileView {
         path: path("1.2/größe.txt"),
-        blob: blob.blob().clone(),
+        blob,
         media_type: Some("text/plain".into()),
         sums: Some(FileSums::of(b"the bytes")),
         updated_at: found.updated_at,
@@ -123,6 +131,18 @@ async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDa
         ("file.stored", "alice", Some(firmware))
     );
     assert!(last.body.contains(r#""path":"1.2/größe.txt""#), "{}", last.body);
+}
+
+async fn what_was_read_once_is_not_read_again_after_a_change(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "fw.bin", "one").await;
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("one")));
+    put(catalog, firmware, "fw.bin", "two").await;
+    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("two")));
+    let deleted = catalog.delete_file(firmware, path("fw.bin"), Condition::Always, somebody());
+    assert!(deleted.await.unwrap());
+    assert_eq!(at(catalog, firmware, "fw.bin").await, None);
 }
 
 async fn the_same_content_again_changes_nothing(database: &TestDatabase) {
