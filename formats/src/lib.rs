@@ -26,5 +26,10 @@ pub use registry::{Registry, Route};
 
 /// Every format of this build.
 pub fn formats() -> Registry {
-    Registry::default().with(oci::Oci).with(generic::Generic).with(helm::Helm::new())
+    let helm = helm::Helm::new();
+    Registry::default()
+        .with(oci::Oci)
+        .with(generic::Generic)
+        .with(helm.api())
+        .with(helm)
 }

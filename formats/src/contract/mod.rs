@@ -193,6 +193,7 @@ macro_rules! contract {
 contract! {
     oci: crate::oci::specimen_tests::Specimen,
     generic: crate::generic::specimen_tests::Specimen,
+    helm_api: crate::helm::specimen_tests::ApiSpecimen,
     helm: crate::helm::specimen_tests::Specimen,
 }
 

@@ -4,6 +4,7 @@
 //! while the others wait for it, and from the one before: only charts that changed are read and written anew.
 
 use super::chart::Version;
+use super::op::Page;
 use super::rfc3339;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use granary_storage::catalog::{Chart, ChartsUnder};
@@ -162,9 +163,10 @@ impl Index {
         }
     }
 
-    /// The inside of `entries` with these names alone.
-    pub(super) fn only(&self, shown: impl Fn(&str) -> bool) -> Bytes {
+    /// The inside of `entries` with these names alone, and of those the ones of this page.
+    pub(super) fn only(&self, shown: impl Fn(&str) -> bool, page: Page) -> Bytes {
         let parts = self.names.iter().filter(|(name, _)| shown(name));
+        let parts = parts.skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
         let parts: Vec<&[u8]> = parts.map(|(_, range)| &self.entries[range.clone()]).collect();
         parts.join(&b","[..]).into()
     }
@@ -241,7 +243,7 @@ mod tests {
             prop_assert_eq!(&new.names, &anew.names);
             let json: serde_json::Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8_lossy(&new.entries))).unwrap();
             prop_assert_eq!(json.as_object().unwrap().len(), after.len());
-            prop_assert_eq!(new.only(|_| true), new.entries);
+            prop_assert_eq!(new.only(|_| true, Page::default()), new.entries);
         }
     }
 }

@@ -9,14 +9,22 @@ mod form;
 mod index;
 mod op;
 mod parse;
+mod part;
+mod provenance;
 mod published;
 mod read;
 mod upload;
 
 #[cfg(test)]
+mod agreement_tests;
+#[cfg(test)]
+mod api_tests;
+#[cfg(test)]
+mod index_tests;
+#[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
-mod stories_tests;
+mod uploads_tests;
 
 pub(crate) use published::{CONFIG, CONTENT, CONTENT_OF_OLD, ChartLayers, PROVENANCE, look_at};
 
@@ -28,24 +36,54 @@ use granary_storage::clock::Millis;
 use granary_storage::{Error, Result, Stores};
 use index::Indexes;
 use op::{Act, Op};
+use std::sync::{Arc, OnceLock};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The format.
+#[derive(Default)]
 pub struct Helm {
-    indexes: Indexes,
+    indexes: OnceLock<Arc<Indexes>>,
 }
 
 impl Helm {
     /// One with nothing in memory.
     pub const fn new() -> Self {
-        Self { indexes: Indexes::new() }
+        Self { indexes: OnceLock::new() }
+    }
+
+    fn indexes(&self) -> &Arc<Indexes> {
+        self.indexes.get_or_init(|| Arc::new(Indexes::new()))
+    }
+
+    /// The same at its other place.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api(Self {
+            indexes: self.indexes().clone().into(),
+        })
     }
 }
 
-impl Default for Helm {
-    fn default() -> Self {
-        Self::new()
+/// The API of ChartMuseum before the prefix: `/api/helm/<prefix>/charts` for `/helm/<prefix>/api/charts`.
+pub struct Api(Helm);
+
+impl FormatHandler for Api {
+    const NAME: &'static str = Helm::NAME;
+    const MOUNT: &'static str = "/api/helm";
+    const STORES: StorageFormat = Helm::STORES;
+    type Op = Op;
+
+    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
+        parse::parse_api(head)
+    }
+
+    async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
+        self.0.serve(stores, granted, body).await
+    }
+
+    fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
+        self.0.render_error(error, challenge)
     }
 }
 
@@ -67,6 +105,10 @@ impl FormatHandler for Helm {
             Act::Charts { .. } => read::charts(self, stores, &granted).await,
             Act::Versions { .. } => read::versions(stores, &granted).await,
             Act::Version { .. } => read::version(stores, &granted).await,
+            Act::Part { .. } => part::part(stores, &granted).await,
+            Act::Provenance(_) => provenance::upload(stores, &granted, body).await,
+            Act::Health => read::health(self, stores, &granted).await,
+            Act::Info => Ok(read::info()),
             Act::Delete { .. } => read::delete(stores, &granted).await,
         };
         reply.map(json_error::with_common_headers)

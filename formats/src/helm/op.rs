@@ -1,5 +1,6 @@
 //! What a client of a chart repository can ask for, typed. How a request becomes one is `parse.rs`.
 
+use super::chart::Part;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -19,6 +20,17 @@ pub struct Upload {
     pub promised: Option<Digest>,
     /// The name that its file must have.
     pub file: Option<String>,
+    /// Whether another chart of this version is to be replaced, as the client would have it.
+    pub force: bool,
+}
+
+/// Which charts of a list are wanted, by the order of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many are passed over.
+    pub offset: usize,
+    /// How many at most.
+    pub limit: Option<usize>,
 }
 
 /// The operations.
@@ -48,6 +60,8 @@ pub enum Act {
     Upload(Upload),
     /// `GET api/charts`.
     Charts {
+        /// Which of them.
+        page: Page,
         /// Whether only the headers are wanted.
         head: bool,
     },
@@ -63,6 +77,25 @@ pub enum Act {
         /// The version, as written.
         version: String,
     },
+    /// `GET api/charts/<name>/<version>/values`, and the other parts.
+    Part {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+        /// The tag of the version; none for the latest one, of which only the catalog knows which it is.
+        tag: Option<Reference>,
+        /// What of the chart.
+        part: Part,
+        /// Whether only the headers are wanted.
+        head: bool,
+    },
+    /// `POST api/prov`, and `PUT charts/<file>.tgz.prov`.
+    Provenance(Upload),
+    /// `GET health`.
+    Health,
+    /// `GET info`.
+    Info,
     /// `DELETE api/charts/<name>/<version>`.
     Delete {
         /// The chart's repository.
@@ -96,22 +129,34 @@ impl Operation for Op {
             })
         };
         match &self.act {
-            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } => under(Actions::PULL),
-            Act::Upload(_) => under(Action::Create.into()),
-            Act::Versions { repository } | Act::Version { repository, .. } => of(repository, Actions::PULL),
+            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } | Act::Health | Act::Info => under(Actions::PULL),
+            Act::Upload(_) | Act::Provenance(_) => under(Action::Create.into()),
+            Act::Versions { repository } | Act::Version { repository, .. } | Act::Part { repository, .. } => of(repository, Actions::PULL),
             Act::Delete { repository, .. } => of(repository, Actions::DELETE),
         }
     }
 
     fn repository(&self) -> Option<&RepositoryName> {
         match &self.act {
-            Act::Versions { repository } | Act::Version { repository, .. } | Act::Delete { repository, .. } => Some(repository),
-            Act::Index { .. } | Act::ReadFile { .. } | Act::Upload(_) | Act::Charts { .. } => None,
+            Act::Versions { repository }
+            | Act::Version { repository, .. }
+            | Act::Part { repository, .. }
+            | Act::Delete { repository, .. } => Some(repository),
+            Act::Index { .. }
+            | Act::ReadFile { .. }
+            | Act::Upload(_)
+            | Act::Provenance(_)
+            | Act::Charts { .. }
+            | Act::Health
+            | Act::Info => None,
         }
     }
 
     fn serves(&self) -> Option<&Reference> {
-        None
+        match &self.act {
+            Act::Part { tag, .. } => tag.as_ref(),
+            _ => None,
+        }
     }
 
     fn finds(&self) -> Option<(&Prefix, &str)> {
@@ -122,6 +167,6 @@ impl Operation for Op {
     }
 
     fn metadata_only(&self) -> bool {
-        matches!(self.act, Act::ReadFile { head: true, .. })
+        matches!(self.act, Act::ReadFile { head: true, .. } | Act::Part { head: true, .. })
     }
 }

@@ -3,12 +3,14 @@
 //! A prefix may hold any segment but `api`, `charts` included, so a path is read from the right:
 //! `…/charts/<file>` belongs to what stands before `/charts`.
 
-use super::op::{Act, Op, Upload};
+use super::chart::Part;
+use super::op::{Act, Op, Page, Upload};
+use super::read::LATEST;
 use crate::body::content_length;
 use crate::conditions::ReadConditions;
 use crate::handler::{Head, method_not_allowed};
 use crate::oci::decode;
-use granary_storage::name::DEFAULT_PROJECT;
+use granary_storage::name::{DEFAULT_PROJECT, Reference};
 use granary_storage::prefix::Prefix;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, What};
 use http::Method;
@@ -24,15 +26,7 @@ const PROVENANCE: &str = ".prov";
 
 /// Understands a request.
 pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
-    if head.path.len() > PATH_MAX {
-        return Err(Error::new(
-            ErrorKind::UriTooLong,
-            What::Request,
-            "the path is longer than 2048 bytes",
-        ));
-    }
-    let path = head.path.strip_prefix('/').ok_or_else(nowhere)?;
-    let segments: Vec<Cow<'_, str>> = path.split('/').map(decode).collect::<Result<_>>()?;
+    let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     if let Some(at) = segments.iter().position(|segment| *segment == "api") {
         let (before, api) = segments.split_at(at);
@@ -44,6 +38,11 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
     let media_type = match *last {
         "index.yaml" => "application/yaml",
         "index.json" => "application/json",
+        "health" | "info" => {
+            let act = if *last == "health" { Act::Health } else { Act::Info };
+            read_only(head)?;
+            return op(before, |_| Ok(act));
+        }
         _ => return file(head, before, last),
     };
     let is_head = read_only(head)?;
@@ -54,6 +53,36 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
             conditions: ReadConditions::of(head),
         })
     })
+}
+
+/// Understands a request to the API of ChartMuseum where it stands before the prefix, `/api/helm/<prefix>/charts`: there
+/// a plugin looks for it that has an index without `serverInfo`.
+///
+/// A prefix may end in `charts`, so this is read from the right, too: the last `charts` that can be the API's is.
+pub(super) fn parse_api(head: &Head<'_>) -> Result<Op> {
+    let segments = segments(head)?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    // Behind it stand a chart's name, a version and a part, at most.
+    let from = segments.len().saturating_sub(4);
+    let charts = segments[from..].iter().rposition(|segment| *segment == "charts");
+    let at = match (segments.last(), charts) {
+        (Some(&"prov"), found) if found.is_none() || *head.method == Method::POST => segments.len() - 1,
+        (_, found) => from + found.ok_or_else(nowhere)?,
+    };
+    let (before, api) = segments.split_at(at);
+    api_of(head, before, api)
+}
+
+fn segments<'h>(head: &Head<'h>) -> Result<Vec<Cow<'h, str>>> {
+    if head.path.len() > PATH_MAX {
+        return Err(Error::new(
+            ErrorKind::UriTooLong,
+            What::Request,
+            "the path is longer than 2048 bytes",
+        ));
+    }
+    let path = head.path.strip_prefix('/').ok_or_else(nowhere)?;
+    path.split('/').map(decode).collect()
 }
 
 /// An operation on the chart repository of these segments.
@@ -91,12 +120,15 @@ fn file(head: &Head<'_>, before: &[&str], last: &str) -> Result<Op> {
             head: *head.method == Method::HEAD,
             conditions: ReadConditions::of(head),
         },
-        Method::PUT if !provenance => Act::Upload(Upload {
-            boundary: None,
-            file: Some(archive.to_owned()),
-            ..upload(head)?
-        }),
-        _ => return Err(method_not_allowed(if provenance { "GET, HEAD" } else { "GET, HEAD, PUT" })),
+        Method::PUT => {
+            let upload = Upload {
+                boundary: None,
+                file: Some(archive.to_owned()),
+                ..upload(head)?
+            };
+            if provenance { Act::Provenance(upload) } else { Act::Upload(upload) }
+        }
+        _ => return Err(method_not_allowed("GET, HEAD, PUT")),
     };
     op(prefix, |_| Ok(act))
 }
@@ -108,6 +140,7 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
             let act = match *head.method {
                 Method::POST => Act::Upload(upload(head)?),
                 Method::GET | Method::HEAD => Act::Charts {
+                    page: page(head)?,
                     head: *head.method == Method::HEAD,
                 },
                 _ => return Err(method_not_allowed("GET, HEAD, POST")),
@@ -137,8 +170,42 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
                 })
             })
         }
+        ["charts", name, version, part] if !version.is_empty() => {
+            let part = Part::named(part).ok_or_else(nowhere)?;
+            let is_head = read_only(head)?;
+            op(before, |prefix| {
+                let tag = (version != LATEST).then(|| version.replace('+', "_").parse().map(Reference::Tag));
+                Ok(Act::Part {
+                    repository: prefix.repository(name)?,
+                    version: version.to_owned(),
+                    tag: tag.transpose()?,
+                    part,
+                    head: is_head,
+                })
+            })
+        }
+        ["prov"] => {
+            if *head.method != Method::POST {
+                return Err(method_not_allowed("POST"));
+            }
+            let act = Act::Provenance(upload(head)?);
+            op(before, |_| Ok(act))
+        }
         _ => Err(nowhere()),
     }
+}
+
+/// `?offset=` and `?limit=`.
+fn page(head: &Head<'_>) -> Result<Page> {
+    let number = |name: &str| {
+        let number = head.query_value(name).map(|text| text.parse::<usize>());
+        let wrong = |_| Error::invalid(What::Page, format!("{name} is not a number"));
+        number.transpose().map_err(wrong)
+    };
+    Ok(Page {
+        offset: number("offset")?.unwrap_or(0),
+        limit: number("limit")?,
+    })
 }
 
 fn upload(head: &Head<'_>) -> Result<Upload> {
@@ -155,6 +222,7 @@ fn upload(head: &Head<'_>) -> Result<Upload> {
         boundary: head.header("content-type").map(boundary).transpose()?.flatten(),
         promised: promised.transpose()?,
         file: None,
+        force: head.query_value("force").is_some(),
     })
 }
 

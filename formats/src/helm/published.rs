@@ -1,7 +1,8 @@
 //! A chart that comes as an OCI artifact: whether what the manifest says is what the archive says.
 
-use super::chart::Inspection;
+use super::chart::{Inspected, Inspection, Part};
 use futures_util::TryStreamExt as _;
+use granary_storage::blob::Blob;
 use granary_storage::catalog::{ChartFacts, NewChart, Repository};
 use granary_storage::prefix::Prefix;
 use granary_storage::{Algorithm, Digest, ErrorKind, Result, Stores};
@@ -50,6 +51,16 @@ pub(crate) async fn look_at(stores: &Stores, repository: &Repository, layers: &C
     }
 }
 
+/// Looks at an archive in the store, and keeps the files of a part of it.
+pub(super) async fn inspect(stores: &Stores, archive: &Blob, part: Option<Part>) -> Result<Inspected> {
+    let mut inspection = Inspection::keeping(stores.limits.clone(), part);
+    let mut bytes = stores.read(archive, 0..archive.size).await?;
+    while let Some(chunk) = bytes.try_next().await? {
+        inspection = inspection.push(&chunk).await?;
+    }
+    inspection.finish().await
+}
+
 async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -> Result<Result<ChartFacts, String>> {
     let unlisted = |reason: String| Ok(Err(reason));
     let [content] = layers.content.as_slice() else {
@@ -69,12 +80,7 @@ async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -
     if config.size > stores.limits.chart_metadata_bytes {
         return unlisted(format!("its config is larger than {} bytes", stores.limits.chart_metadata_bytes));
     }
-    let mut inspection = Inspection::new(stores.limits.clone());
-    let mut bytes = stores.read(&archive, 0..archive.size).await?;
-    while let Some(chunk) = bytes.try_next().await? {
-        inspection = inspection.push(&chunk).await?;
-    }
-    let found = inspection.finish().await?;
+    let found = inspect(stores, &archive, None).await?;
     let stated = stores.read(&config, 0..config.size).await?;
     let stated = stated.try_fold(Vec::new(), async |mut all, chunk| {
         all.extend_from_slice(&chunk);

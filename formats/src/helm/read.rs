@@ -1,8 +1,9 @@
 //! Reading a chart repository: its index, its files, and what ChartMuseum's API tells of it.
 
 use super::Helm;
+use super::chart::Version;
 use super::index::{Index, entry, list};
-use super::op::{Act, Op};
+use super::op::{Act, Op, Page};
 use super::rfc3339;
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
@@ -21,7 +22,10 @@ use serde_json::json;
 /// Bytes of an index that go out at a time, and up to which it goes out as a whole.
 const PIECE: usize = 256 * 1024;
 
-fn unknown(what: &'static str) -> Error {
+/// The version that stands for the highest one, as ChartMuseum has it.
+pub(super) const LATEST: &str = "latest";
+
+pub(super) fn unknown(what: &'static str) -> Error {
     Error::not_found(What::Manifest, what)
 }
 
@@ -36,22 +40,28 @@ struct Shown {
 /// What of an index the caller may see: all of it, unless a token names some charts alone.
 fn shown(index: &Index, granted: &Granted<Op>) -> Shown {
     let (generation, at) = (index.generation, index.at);
-    let Some(only) = &granted.visible().only else {
+    let Some(names) = names(granted) else {
         return Shown {
             entries: index.entries.clone(),
             etag: format!("{generation}-{at}"),
             shared: true,
         };
     };
-    let here = only.iter().map(Prefix::of).filter(|(prefix, _)| *prefix == granted.op().prefix);
-    let mut names: Vec<&str> = here.map(|(_, name)| name).collect();
-    names.sort_unstable();
     let whose = Digest::sha256(names.join("/").as_bytes()).hex();
     Shown {
-        entries: index.only(|name| names.binary_search(&name).is_ok()),
+        entries: index.only(|name| names.binary_search(&name).is_ok(), Page::default()),
         etag: format!("{generation}-{at}-{}", &whose[..16]),
         shared: false,
     }
+}
+
+/// The charts under the prefix that the caller may see, in order; `None` for all of them.
+fn names(granted: &Granted<Op>) -> Option<Vec<&str>> {
+    let only = granted.visible().only.as_ref()?;
+    let here = only.iter().map(Prefix::of).filter(|(prefix, _)| *prefix == granted.op().prefix);
+    let mut names: Vec<&str> = here.map(|(_, name)| name).collect();
+    names.sort_unstable();
+    Some(names)
 }
 
 /// `GET` and `HEAD index.yaml`.
@@ -65,7 +75,7 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
         return Err(unknown("not an index"));
     };
     let op = granted.op();
-    let index = helm.indexes.current(stores, &op.prefix).await?;
+    let index = helm.indexes().current(stores, &op.prefix).await?;
     let Shown { entries, etag, shared } = shown(&index, granted);
     let reply = |status| {
         Reply::new(status)
@@ -107,17 +117,23 @@ fn enclosed(begin: Bytes, entries: Bytes, end: &'static str, shared: bool, head:
 
 /// `GET api/charts`.
 pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::Charts { head } = granted.op().act else {
+    let Act::Charts { head, page } = granted.op().act else {
         return Err(unknown("not a list"));
     };
-    let index = helm.indexes.current(stores, &granted.op().prefix).await?;
-    let Shown { entries, shared, .. } = shown(&index, granted);
+    let index = helm.indexes().current(stores, &granted.op().prefix).await?;
+    let (entries, shared) = match names(granted) {
+        None if page == Page::default() => (index.entries.clone(), true),
+        names => {
+            let seen = |name: &str| names.as_ref().is_none_or(|names| names.binary_search(&name).is_ok());
+            (index.only(seen, page), false)
+        }
+    };
     let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
     Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
 }
 
 /// The charts of the repository that the operation names.
-async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec<Chart>> {
+pub(super) async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec<Chart>> {
     let charts = match granted.repository() {
         Some(repository) => stores.catalog.charts_of(repository.id).await?,
         None => Vec::new(),
@@ -145,7 +161,32 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
     let Act::Version { version, .. } = &granted.op().act else {
         return Err(unknown("not a version"));
     };
-    Ok(json_reply(StatusCode::OK, entry(&of_version(stores, granted, version).await?)))
+    let chart = match version.as_str() {
+        LATEST => latest(listed(stores, granted).await?)?,
+        version => of_version(stores, granted, version).await?,
+    };
+    Ok(json_reply(StatusCode::OK, entry(&chart)))
+}
+
+/// The highest version; a pre-release only where there is nothing else.
+pub(super) fn latest(charts: Vec<Chart>) -> Result<Chart> {
+    let rank = |chart: &Chart| {
+        let version = Version::read(&chart.version);
+        (version.as_ref().is_some_and(Version::is_release), version)
+    };
+    let highest = charts.into_iter().max_by_key(rank);
+    highest.ok_or_else(|| unknown("there is no such chart here"))
+}
+
+/// `GET health`: whether the index can be read.
+pub(super) async fn health(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    helm.indexes().current(stores, &granted.op().prefix).await?;
+    Ok(json_reply(StatusCode::OK, json!({"healthy": true}).to_string()))
+}
+
+/// `GET info`.
+pub(super) fn info() -> Reply {
+    json_reply(StatusCode::OK, json!({"version": env!("CARGO_PKG_VERSION")}).to_string())
 }
 
 /// `DELETE api/charts/<name>/<version>`: the manifest goes to the trash, and with it its tags and its provenance.

@@ -1,7 +1,7 @@
 //! A chart that comes over HTTP. It becomes what `helm push` would have made of it (config, archive, provenance,
 //! manifest, tag), through the same upload engine and the same transaction.
 
-use super::chart::{Inspected, Inspection, Metadata};
+use super::chart::{Inspected, Inspection, Metadata, Signed};
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
 use super::rfc3339;
@@ -20,9 +20,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 /// What has come.
-struct Received {
-    chart: Inspected,
-    provenance: Option<Bytes>,
+pub(super) struct Received {
+    pub(super) chart: Inspected,
+    pub(super) provenance: Option<Bytes>,
+    /// Whether it is to replace another chart of its version.
+    pub(super) force: bool,
 }
 
 /// `POST api/charts`, `PUT charts/<file>.tgz`.
@@ -59,10 +61,11 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
         return Ok(Received {
             chart: inspection.finish().await?,
             provenance: None,
+            force: upload.force,
         });
     };
     let mut form = Form::new(body, boundary);
-    let (mut came, mut provenance) = (false, None);
+    let (mut came, mut provenance, mut force) = (false, None, upload.force);
     while let Some(name) = form.next_part().await? {
         match name.as_str() {
             "chart" if came => return Err(Error::invalid(What::Request, "the form holds two charts")),
@@ -74,6 +77,10 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
                 }
             }
             "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
+            "force" => {
+                force = true;
+                while form.chunk().await?.is_some() {}
+            }
             // Fields that plugins send along.
             _ => while form.chunk().await?.is_some() {},
         }
@@ -83,12 +90,21 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
     }
     let chart = inspection.finish().await?;
     if let Some(provenance) = &provenance {
-        check_provenance(provenance, &chart.digest)?;
+        let signed = signed(stores, provenance.clone()).await?;
+        signed.check(&chart.metadata.name, &chart.metadata.version, &chart.digest)?;
     }
-    Ok(Received { chart, provenance })
+    Ok(Received { chart, provenance, force })
 }
 
-async fn collect(form: &mut Form, limit: u64) -> Result<Bytes> {
+/// Reads a provenance, off the async workers.
+pub(super) async fn signed(stores: &Stores, provenance: Bytes) -> Result<Signed> {
+    let limits = stores.limits.clone();
+    let work = tokio::task::spawn_blocking(move || Signed::read(&provenance, &limits));
+    work.await.map_err(Error::internal)?
+}
+
+/// All of a part of a form.
+pub(super) async fn collect(form: &mut Form, limit: u64) -> Result<Bytes> {
     let mut all = Vec::new();
     while let Some(chunk) = form.chunk().await? {
         if (all.len() + chunk.len()) as u64 > limit {
@@ -100,26 +116,26 @@ async fn collect(form: &mut Form, limit: u64) -> Result<Bytes> {
     Ok(all.into())
 }
 
-/// Whether it is signed is the client's question; that it is about this archive is ours.
-fn check_provenance(provenance: &[u8], digest: &Digest) -> Result<()> {
-    let text = String::from_utf8_lossy(provenance);
-    if !text.contains("-----BEGIN PGP SIGNED MESSAGE-----") {
-        return Err(Error::invalid(What::Request, "the provenance is no clear-signed message"));
-    }
-    if !text.contains(&format!("sha256:{}", digest.hex())) {
-        let sentence = "the provenance is that of another chart: it does not name this one's sha256";
-        return Err(Error::invalid(What::Request, sentence));
-    }
-    Ok(())
-}
-
 /// The repository that the chart belongs to, where the caller may add to it.
 async fn place(upload: &Upload, granted: &Granted<Op>, received: &Received) -> Result<RepositoryName> {
     let Inspected { metadata, digest, .. } = &received.chart;
-    if let Some(promised) = upload.promised.filter(|promised| promised != digest) {
-        let sentence = format!("the chart has the digest {digest}, not {promised}");
-        return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
+    keeps_its_promise(upload, digest)?;
+    repository_of(upload, granted, metadata).await
+}
+
+/// Whether what came is what its sender meant to send.
+pub(super) fn keeps_its_promise(upload: &Upload, digest: &Digest) -> Result<()> {
+    match upload.promised.filter(|promised| promised != digest) {
+        None => Ok(()),
+        Some(promised) => {
+            let sentence = format!("what was sent has the digest {digest}, not {promised}");
+            Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence))
+        }
     }
+}
+
+/// The repository of a chart, where the caller may add to it and sent it by its own name.
+pub(super) async fn repository_of(upload: &Upload, granted: &Granted<Op>, metadata: &Metadata) -> Result<RepositoryName> {
     let repository = granted.op().prefix.repository(&metadata.name)?;
     granted
         .allow(Access {
@@ -127,12 +143,10 @@ async fn place(upload: &Upload, granted: &Granted<Op>, received: &Received) -> R
             actions: Action::Create.into(),
         })
         .await?;
-    if let Some(file) = &upload.file {
-        let own = format!("{}-{}.tgz", metadata.name, metadata.version);
-        if *file != own {
-            let sentence = format!("the chart is {} {}, so its file is called {own}", metadata.name, metadata.version);
-            return Err(Error::invalid(What::Name, sentence));
-        }
+    let own = format!("{}-{}.tgz", metadata.name, metadata.version);
+    if upload.file.as_ref().is_some_and(|file| *file != own) {
+        let sentence = format!("the chart is {} {}, so its file is called {own}", metadata.name, metadata.version);
+        return Err(Error::invalid(What::Name, sentence));
     }
     Ok(repository)
 }
@@ -158,8 +172,9 @@ async fn is_there(stores: &Stores, name: &RepositoryName, received: &Received) -
         ))
     };
     if known.chart.content != *digest {
+        let never = if received.force { ", not even by force" } else { "" };
         return conflict(format!(
-            "was published with other content ({}), and a version never changes; publish a new one",
+            "was published with other content ({}), and a version never changes{never}; publish a new one",
             known.chart.content
         ));
     }
@@ -185,6 +200,12 @@ async fn publish(stores: &Stores, granted: &Granted<Op>, mut writing: Writing, n
         .ensure_repository(name.clone(), StorageFormat::Oci, owner, by.clone())
         .await?
         .id;
+    enter(stores, granted, repository, received).await
+}
+
+/// Enters an artifact of a chart whose archive is in the repository, under the tag of its version.
+pub(super) async fn enter(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, received: &Received) -> Result<()> {
+    let (chart, by) = (&received.chart, granted.by());
     let metadata = chart.metadata.to_json();
     let config = Bytes::from(metadata.clone());
     store(stores, granted, repository, config.clone()).await?;

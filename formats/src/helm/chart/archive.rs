@@ -1,11 +1,13 @@
-//! Tar, pushed in: looks at every entry, keeps Chart.yaml, unpacks nothing.
+//! Tar, pushed in: looks at every entry, keeps Chart.yaml and what else is wanted, unpacks nothing.
 //!
 //! Headers are read raw, and what two readers could understand differently (a size that stands twice, a folder with
 //! content, a file of one name twice) is refused: Helm would read another chart than the one that was looked at.
 
 use super::fault;
+use super::parts::{Kept, Part};
+use super::path::{Path, shown};
 use granary_storage::limits::Limits;
-use granary_storage::{Error, Result};
+use granary_storage::{Error, ErrorKind, Result, What};
 use std::io::{self, Write};
 use std::sync::Arc;
 use tar::{EntryType, Header, PaxExtensions};
@@ -23,6 +25,8 @@ pub(super) struct Found {
     pub(super) chart_yaml: Vec<u8>,
     /// When it was last changed, by the archive: seconds since 1970.
     pub(super) modified: i64,
+    /// The files of the part that was wanted, in their order.
+    pub(super) kept: Vec<Kept>,
 }
 
 /// What the bytes that come next are.
@@ -46,6 +50,7 @@ enum Content {
     Name,
     Attributes,
     ChartYaml { modified: i64 },
+    Wanted,
 }
 
 /// Attributes of the entry that follows.
@@ -66,11 +71,17 @@ pub(super) struct Walk {
     ahead: Ahead,
     top: Option<String>,
     found: Option<Found>,
+    wanted: Option<Part>,
+    /// The name of the wanted file that is coming.
+    coming: String,
+    kept: Vec<Kept>,
+    kept_bytes: u64,
     fault: Option<Error>,
 }
 
 impl Walk {
-    pub(super) fn new(limits: Arc<Limits>) -> Self {
+    /// Nothing has come yet; besides Chart.yaml, `wanted` is kept.
+    pub(super) fn new(limits: Arc<Limits>, wanted: Option<Part>) -> Self {
         Self {
             limits,
             state: State::Header,
@@ -81,6 +92,10 @@ impl Walk {
             ahead: Ahead::default(),
             top: None,
             found: None,
+            wanted,
+            coming: String::new(),
+            kept: Vec::new(),
+            kept_bytes: 0,
             fault: None,
         }
     }
@@ -100,8 +115,9 @@ impl Walk {
         if !whole {
             return Err(fault("the archive ends in the middle of an entry"));
         }
-        self.found
-            .ok_or_else(|| fault("the archive holds no Chart.yaml directly under its top folder"))
+        let found = self.found;
+        let found = found.ok_or_else(|| fault("the archive holds no Chart.yaml directly under its top folder"))?;
+        Ok(Found { kept: self.kept, ..found })
     }
 
     fn feed(&mut self, mut data: &[u8]) -> Result<()> {
@@ -232,6 +248,9 @@ impl Walk {
             Some(_) => {}
             None => self.top = Some(top.clone()),
         }
+        if !folder && self.wanted.is_some_and(|part| part.takes(&path.segments[1..])) {
+            return self.want(path.segments[1..].join("/"), size);
+        }
         if folder || path.segments.len() != 2 || path.segments[1] != CHART_YAML {
             return Ok(Content::Nothing);
         }
@@ -251,6 +270,18 @@ impl Walk {
         Ok(Content::ChartYaml { modified })
     }
 
+    /// A file of the part that is wanted. All of them together are held to what one file may be.
+    fn want(&mut self, name: String, size: u64) -> Result<Content> {
+        self.kept_bytes += size;
+        let most = self.limits.chart_file_bytes;
+        if self.kept_bytes > most {
+            let sentence = format!("the files that were asked for are larger than {most} bytes together; pull the chart to read them");
+            return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
+        }
+        self.coming = name;
+        Ok(Content::Wanted)
+    }
+
     /// Keeps content that is wanted.
     fn take_in(&mut self, of: Content, bytes: Vec<u8>) -> Result<()> {
         match of {
@@ -260,10 +291,12 @@ impl Walk {
                 self.ahead.name = Some(bytes[..end].to_vec());
             }
             Content::Attributes => self.attributes(&bytes)?,
+            Content::Wanted => self.kept.push(Kept::new(std::mem::take(&mut self.coming), bytes)),
             Content::ChartYaml { modified } => {
                 self.found = Some(Found {
                     chart_yaml: bytes,
                     modified,
+                    kept: Vec::new(),
                 });
             }
         }
@@ -338,55 +371,4 @@ fn check_sum(header: &Header, bytes: &[u8; BLOCK]) -> Result<()> {
         Ok(stated) if stated == sum => Ok(()),
         _ => Err(fault("the archive is no tar, or is damaged: the sum of a header is wrong")),
     }
-}
-
-/// A name in the archive that leads nowhere but into the chart.
-struct Path {
-    segments: Vec<String>,
-    /// Whether it says of itself that it is a folder.
-    folder: bool,
-    shown: String,
-}
-
-impl Path {
-    fn read(raw: &[u8]) -> Result<Self> {
-        let shown = shown(raw);
-        let refuse = |why: &str| Err(fault(format!("the archive holds the path {shown}, which {why}")));
-        let Ok(text) = std::str::from_utf8(raw) else {
-            return refuse("is not UTF-8");
-        };
-        if text.contains(char::is_control) {
-            return refuse("holds control characters");
-        }
-        // Helm takes a backslash for a separator too.
-        let text = text.replace('\\', "/");
-        let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
-        if text.starts_with('/') || drive {
-            return refuse("is absolute");
-        }
-        let trimmed = text.strip_suffix('/').unwrap_or(&text);
-        let segments: Vec<String> = trimmed.split('/').map(str::to_owned).collect();
-        if segments.iter().any(|segment| segment == "..") {
-            return refuse("leads out of the chart");
-        }
-        if segments.iter().any(|segment| segment.is_empty() || segment == ".") {
-            return refuse("is not written plainly: it holds an empty segment or a single dot");
-        }
-        Ok(Self {
-            segments,
-            folder: text.ends_with('/'),
-            shown,
-        })
-    }
-}
-
-/// A name as a sentence can hold it.
-fn shown(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw);
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .take(200)
-        .collect();
-    format!("{clean:?}")
 }

@@ -2,6 +2,7 @@
 //! who takes their time holds no thread, and a small chart costs one hand-over.
 
 use super::archive::{Found, Walk};
+use super::parts::{Kept, Part};
 use super::{Metadata, fault};
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
@@ -24,10 +25,12 @@ pub(crate) struct Inspected {
     pub(crate) digest: Digest,
     /// Bytes of the archive.
     pub(crate) size: u64,
+    /// The files of the part that was wanted, in their order.
+    pub(crate) kept: Vec<Kept>,
 }
 
 /// Looks at an archive as it comes. Blocks.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     limits: Arc<Limits>,
     archive: MultiGzDecoder<Walk>,
     hasher: Hasher,
@@ -35,16 +38,16 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, wanted: Option<Part>) -> Self {
         Self {
-            archive: MultiGzDecoder::new(Walk::new(limits.clone())),
+            archive: MultiGzDecoder::new(Walk::new(limits.clone(), wanted)),
             limits,
             hasher: Hasher::new(Algorithm::Sha256),
             size: 0,
         }
     }
 
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<()> {
         self.hasher.update(piece);
         self.size += piece.len() as u64;
         let most = self.limits.chart_bytes;
@@ -55,18 +58,23 @@ impl Reader {
         self.archive.write_all(piece).map_err(|cause| self.fault(&cause))
     }
 
-    pub(super) fn finish(mut self) -> Result<Inspected> {
+    pub(crate) fn finish(mut self) -> Result<Inspected> {
         if self.size == 0 {
             return Err(fault("there is no chart in the request: its body is empty"));
         }
         self.archive.try_finish().map_err(|cause| self.fault(&cause))?;
         let walk = self.archive.finish().map_err(|_| broken())?;
-        let Found { chart_yaml, modified } = walk.finish()?;
+        let Found {
+            chart_yaml,
+            modified,
+            kept,
+        } = walk.finish()?;
         Ok(Inspected {
             metadata: Metadata::read(&chart_yaml, &self.limits)?,
             modified,
             digest: self.hasher.finish(),
             size: self.size,
+            kept,
         })
     }
 
@@ -92,8 +100,13 @@ pub(crate) struct Inspection {
 impl Inspection {
     /// Nothing has come yet.
     pub(crate) fn new(limits: Arc<Limits>) -> Self {
+        Self::keeping(limits, None)
+    }
+
+    /// The same, which keeps the files of a part.
+    pub(crate) fn keeping(limits: Arc<Limits>, wanted: Option<Part>) -> Self {
         Self {
-            reader: Reader::new(limits),
+            reader: Reader::new(limits, wanted),
             waiting: BytesMut::new(),
         }
     }

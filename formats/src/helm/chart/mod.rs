@@ -4,6 +4,9 @@
 mod archive;
 mod inspect;
 mod metadata;
+mod parts;
+mod path;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -11,8 +14,13 @@ mod yaml;
 
 pub(crate) use inspect::{Inspected, Inspection};
 pub(crate) use metadata::Metadata;
+pub(crate) use parts::Kept;
+pub use parts::Part;
+pub(crate) use signed::Signed;
 pub(crate) use version::Version;
 
+#[cfg(test)]
+pub(crate) use inspect::Reader;
 #[cfg(test)]
 pub(crate) use tests::Packed;
 
@@ -29,7 +37,7 @@ fn fault(message: impl Into<Cow<'static, str>>) -> Error {
 pub fn fuzz_archive(bytes: &[u8]) {
     let limits = std::sync::Arc::new(granary_storage::limits::Limits::default());
     let read = |piece: usize| {
-        let mut reader = inspect::Reader::new(limits.clone());
+        let mut reader = inspect::Reader::new(limits.clone(), None);
         for piece in bytes.chunks(piece.max(1)) {
             reader.push(piece)?;
         }
@@ -48,7 +56,7 @@ pub fn fuzz_archive(bytes: &[u8]) {
 pub fn fuzz_tar(bytes: &[u8]) {
     use std::io::Write as _;
     let limits = std::sync::Arc::new(granary_storage::limits::Limits::default());
-    let mut walk = archive::Walk::new(limits.clone());
+    let mut walk = archive::Walk::new(limits.clone(), None);
     if walk.write_all(bytes).is_ok()
         && let Ok(found) = walk.finish()
     {

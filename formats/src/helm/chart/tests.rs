@@ -69,7 +69,7 @@ fn gzip(bytes: &[u8]) -> Bytes {
 }
 
 fn read_with(bytes: &[u8], limits: Limits) -> Result<Inspected> {
-    let mut reader = Reader::new(Arc::new(limits));
+    let mut reader = Reader::new(Arc::new(limits), None);
     reader.push(bytes)?;
     reader.finish()
 }

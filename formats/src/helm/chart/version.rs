@@ -17,6 +17,11 @@ enum Part {
 }
 
 impl Version {
+    /// Whether this is no pre-release.
+    pub(crate) fn is_release(&self) -> bool {
+        self.pre.is_empty()
+    }
+
     /// Reads a version: an optional `v`, one to three numbers, an optional pre-release, optional build metadata.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.strip_prefix('v').unwrap_or(text);

@@ -1,0 +1,55 @@
+//! Names in an archive.
+
+use super::fault;
+use granary_storage::Result;
+
+/// A name in the archive that leads nowhere but into the chart.
+pub(super) struct Path {
+    pub(super) segments: Vec<String>,
+    /// Whether it says of itself that it is a folder.
+    pub(super) folder: bool,
+    pub(super) shown: String,
+}
+
+impl Path {
+    pub(super) fn read(raw: &[u8]) -> Result<Self> {
+        let shown = shown(raw);
+        let refuse = |why: &str| Err(fault(format!("the archive holds the path {shown}, which {why}")));
+        let Ok(text) = std::str::from_utf8(raw) else {
+            return refuse("is not UTF-8");
+        };
+        if text.contains(char::is_control) {
+            return refuse("holds control characters");
+        }
+        // Helm takes a backslash for a separator too.
+        let text = text.replace('\\', "/");
+        let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
+        if text.starts_with('/') || drive {
+            return refuse("is absolute");
+        }
+        let trimmed = text.strip_suffix('/').unwrap_or(&text);
+        let segments: Vec<String> = trimmed.split('/').map(str::to_owned).collect();
+        if segments.iter().any(|segment| segment == "..") {
+            return refuse("leads out of the chart");
+        }
+        if segments.iter().any(|segment| segment.is_empty() || segment == ".") {
+            return refuse("is not written plainly: it holds an empty segment or a single dot");
+        }
+        Ok(Self {
+            segments,
+            folder: text.ends_with('/'),
+            shown,
+        })
+    }
+}
+
+/// A name as a sentence can hold it.
+pub(super) fn shown(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(200)
+        .collect();
+    format!("{clean:?}")
+}

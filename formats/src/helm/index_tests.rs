@@ -1,0 +1,168 @@
+//! The index, and the files that it names.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::chart::Packed;
+use super::specimen_tests::{get, listed, post, refusal};
+use crate::contract::gate::FakeGate;
+use crate::contract::request::Request;
+use crate::contract::stories;
+use crate::contract::world::World;
+use granary_storage::access::Visible;
+use granary_storage::limits::Limits;
+use serde_json::{Value, json};
+
+stories! {
+    the_index_is_in_order_and_tells_when_it_changed
+    a_token_for_some_charts_sees_those_alone
+    a_prefix_lists_what_lies_directly_under_it
+    an_archive_is_read_in_parts
+    many_uploads_at_once_are_all_listed
+    an_index_that_is_not_kept_is_the_same
+}
+
+async fn the_index_is_in_order_and_tells_when_it_changed(world: World) {
+    let empty = get(&world, "/helm/acme/index.yaml").await.expect(200);
+    assert_eq!(empty.json()["entries"], json!({}));
+    for version in ["1.10.0", "1.2.0", "v1.9", "1.10.0-rc.1", "2026.08.1"] {
+        world
+            .open()
+            .ask(&post("acme", &Packed::chart("web", version, "")))
+            .await
+            .expect(201);
+    }
+    world
+        .open()
+        .ask(&post("acme", &Packed::chart("api", "1.0.0", "")))
+        .await
+        .expect(201);
+    let order = [
+        "api 1.0.0",
+        "web 2026.08.1",
+        "web 1.10.0",
+        "web 1.10.0-rc.1",
+        "web v1.9",
+        "web 1.2.0",
+    ];
+    assert_eq!(listed(&world, "acme").await, order);
+    let index = get(&world, "/helm/acme/index.yaml").await.expect(200);
+    let etag = index.header("etag").unwrap().to_owned();
+    assert_ne!(empty.header("etag"), Some(etag.as_str()));
+    let door = world.open();
+    let again = Request::get("/helm/acme/index.yaml").header("if-none-match", &etag);
+    assert_eq!(door.ask(&again).await.expect(304).header("etag"), Some(etag.as_str()));
+    world
+        .open()
+        .ask(&Request::delete("/helm/acme/api/charts/api/1.0.0"))
+        .await
+        .expect(200);
+    let changed = door.ask(&again).await.expect(200);
+    assert_eq!(changed.json()["entries"]["api"], Value::Null);
+    // The API tells the same.
+    let charts = get(&world, "/helm/acme/api/charts").await.expect(200).json();
+    assert_eq!(charts, changed.json()["entries"]);
+    let versions = get(&world, "/helm/acme/api/charts/web").await.expect(200).json();
+    assert_eq!(versions, charts["web"]);
+    let one = get(&world, "/helm/acme/api/charts/web/v1.9").await.expect(200).json();
+    assert_eq!(one, charts["web"][3]);
+    refusal(get(&world, "/helm/acme/api/charts/web/1.9").await, 404);
+}
+
+async fn a_token_for_some_charts_sees_those_alone(world: World) {
+    for name in ["api", "web"] {
+        world.open().ask(&post("acme", &Packed::chart(name, "1.0.0", ""))).await.expect(201);
+    }
+    let seeing = |names: &[&str]| {
+        world.behind(FakeGate::showing(Visible {
+            projects: None,
+            public: true,
+            only: Some(names.iter().map(|name| name.parse().unwrap()).collect()),
+        }))
+    };
+    let request = Request::get("/helm/acme/index.yaml");
+    let all = world.open().ask(&request).await.expect(200);
+    let some = seeing(&["acme/web", "other/api"]).ask(&request).await.expect(200);
+    let entries = some.json()["entries"].clone();
+    assert_eq!(entries.as_object().unwrap().keys().collect::<Vec<_>>(), ["web"]);
+    assert_ne!(all.header("etag"), some.header("etag"));
+    assert_eq!(some.header("cache-control"), Some("private, no-cache"));
+    let door = seeing(&["acme/web"]);
+    door.ask(&Request::get("/helm/acme/charts/web-1.0.0.tgz")).await.expect(200);
+    let hidden = door.ask(&Request::get("/helm/acme/charts/api-1.0.0.tgz")).await.expect(404);
+    let absent = door.ask(&Request::get("/helm/acme/charts/no-1.0.0.tgz")).await.expect(404);
+    assert_eq!(hidden, absent);
+}
+
+async fn a_prefix_lists_what_lies_directly_under_it(world: World) {
+    for prefix in ["acme", "acme/charts", "acme/charts/stable", "library"] {
+        world
+            .open()
+            .ask(&post(prefix, &Packed::chart("web", "1.0.0", "")))
+            .await
+            .expect(201);
+    }
+    world
+        .open()
+        .ask(&post("acme/charts", &Packed::chart("api", "1.0.0", "")))
+        .await
+        .expect(201);
+    assert_eq!(listed(&world, "acme").await, ["web 1.0.0"]);
+    assert_eq!(listed(&world, "acme/charts").await, ["api 1.0.0", "web 1.0.0"]);
+    assert_eq!(listed(&world, "acme/charts/stable").await, ["web 1.0.0"]);
+    // The file belongs to what stands before the folder.
+    get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200);
+    get(&world, "/helm/acme/charts/api-1.0.0.tgz").await.expect(404);
+    get(&world, "/helm/acme/charts/charts/api-1.0.0.tgz").await.expect(200);
+    let library = get(&world, "/helm/index.yaml").await.expect(200).json();
+    assert_eq!(library["serverInfo"]["contextPath"], "/helm");
+    assert_eq!(library["entries"]["web"][0]["version"], "1.0.0");
+    get(&world, "/helm/charts/web-1.0.0.tgz").await.expect(200);
+}
+
+async fn an_archive_is_read_in_parts(world: World) {
+    let archive = Packed::chart("web", "1.0.0", "");
+    let door = world.open();
+    door.ask(&post("acme", &archive)).await.expect(201);
+    let size = archive.len();
+    let file = Request::get("/helm/acme/charts/web-1.0.0.tgz");
+    let part = door.ask(&file.clone().header("range", "bytes=10-")).await.expect(206);
+    assert_eq!((part.body, part.len), (archive.slice(10..), (size - 10) as u64));
+    let beyond = door.ask(&file.clone().header("range", format!("bytes={size}-"))).await.expect(416);
+    assert_eq!(beyond.header("content-range"), Some(format!("bytes */{size}").as_str()));
+    let several = door.ask(&file.clone().header("range", "bytes=0-1,4-5")).await.expect(200);
+    assert_eq!(several.body, archive);
+    let whole = door.ask(&file).await.expect(200);
+    assert!(whole.header("cache-control").unwrap().contains("immutable"));
+    let etag = whole.header("etag").unwrap().to_owned();
+    door.ask(&file.header("if-none-match", etag)).await.expect(304);
+}
+
+async fn many_uploads_at_once_are_all_listed(world: World) {
+    let door = world.open();
+    let work = (0..32).map(|number| {
+        let (world, door) = (&world, &door);
+        async move {
+            let archive = Packed::chart("web", &format!("1.0.{number}"), "");
+            door.ask(&post("acme", &archive)).await.expect(201);
+            // Whoever was told that it is there finds it there.
+            let listed = listed(world, "acme").await;
+            assert!(listed.contains(&format!("web 1.0.{number}")), "{number} in {listed:?}");
+        }
+    });
+    futures_util::future::join_all(work).await;
+    assert_eq!(listed(&world, "acme").await.len(), 32);
+}
+
+async fn an_index_that_is_not_kept_is_the_same(world: World) {
+    let door = world.limited(
+        FakeGate::open(),
+        Limits {
+            chart_index_cache: 0,
+            ..Limits::default()
+        },
+    );
+    for name in ["api", "web"] {
+        door.ask(&post("acme", &Packed::chart(name, "1.0.0", ""))).await.expect(201);
+        let request = Request::get("/helm/acme/index.yaml");
+        assert_eq!(door.ask(&request).await.expect(200), world.open().ask(&request).await.expect(200));
+    }
+}

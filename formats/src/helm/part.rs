@@ -1,0 +1,63 @@
+//! What ChartMuseum's API shows of a version besides its entry: files of the archive, read from it anew each time.
+
+use super::chart::{Kept, Part};
+use super::op::{Act, Op};
+use super::published::inspect;
+use super::read::{latest, listed, unknown};
+use crate::dispatch::Granted;
+use crate::handler::{Reply, ReplyBody};
+use crate::oci::FOREVER;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use granary_storage::{Error, Result, Stores};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use serde_json::{Value, json};
+
+/// `GET api/charts/<name>/<version>/values`, and the other parts.
+pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
+    let Act::Part { version, tag, part, .. } = &granted.op().act else {
+        return Err(unknown("not a part"));
+    };
+    let charts = listed(stores, granted).await?;
+    if tag.is_none() {
+        // The policies are asked about a version that is named. This one is from now on.
+        let place = format!("../{}/{}", latest(charts)?.version, part.word());
+        let reply = Reply::new(StatusCode::FOUND).header(LOCATION, place);
+        return Ok(reply.header(CACHE_CONTROL, "private, no-cache"));
+    }
+    // What the policies were asked about, and nothing that took its place meanwhile.
+    let admitted = granted.manifest()?.digest;
+    let chart = charts.iter().find(|chart| chart.digest == admitted && chart.version == *version);
+    let chart = chart.ok_or_else(|| unknown("there is no such version of this chart"))?;
+    let repository = granted.existing_repository()?.id;
+    let archive = stores.catalog.blob(repository, chart.content).await?;
+    let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
+    let kept = inspect(stores, &archive, Some(*part)).await?.kept;
+    let (media_type, bytes) = match part {
+        Part::Templates => ("application/json", templates(kept).await?),
+        Part::Values => ("application/yaml", one(kept, "the chart has no values.yaml")?),
+        Part::Readme => ("text/markdown; charset=utf-8", one(kept, "the chart has no README")?),
+        Part::Schema => ("application/json", one(kept, "the chart has no values.schema.json")?),
+    };
+    let reply = Reply::new(StatusCode::OK)
+        .header(CONTENT_TYPE, media_type)
+        .header(CACHE_CONTROL, FOREVER);
+    Ok(reply.with(ReplyBody::Bytes(bytes.into())))
+}
+
+fn one(kept: Vec<Kept>, absent: &'static str) -> Result<Vec<u8>> {
+    let first = kept.into_iter().next();
+    first.map(|file| file.data).ok_or_else(|| unknown(absent))
+}
+
+/// As Go writes a list of files.
+async fn templates(kept: Vec<Kept>) -> Result<Vec<u8>> {
+    let work = tokio::task::spawn_blocking(move || {
+        let files = kept
+            .iter()
+            .map(|file| json!({"name": file.name, "data": STANDARD.encode(&file.data)}));
+        Value::from_iter(files).to_string().into_bytes()
+    });
+    work.await.map_err(Error::internal)
+}
