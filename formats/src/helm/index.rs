@@ -4,6 +4,7 @@
 //! while the others wait for it, and from the one before: only charts that changed are read and written anew.
 
 use super::chart::Version;
+use super::coding::{Coded, Coding};
 use super::op::Page;
 use super::rfc3339;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -27,6 +28,8 @@ pub(super) struct Index {
     pub(super) entries: Bytes,
     /// Where each name's part lies in it.
     pub(super) names: Vec<(String, Range<usize>)>,
+    /// It, compressed, as far as anybody asked for that.
+    pub(super) coded: Coded,
 }
 
 /// The indexes in memory.
@@ -45,7 +48,7 @@ struct Slot {
 }
 
 /// What is kept here is whole at every moment, so a holder that panicked does no harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -87,6 +90,16 @@ impl Indexes {
         Ok(made)
     }
 
+    /// All of an index, compressed: once for everybody who asks.
+    ///
+    /// # Errors
+    /// Only those of the machine.
+    pub(super) async fn coded(&self, stores: &Stores, index: &Arc<Index>, begin: Bytes, coding: Coding) -> Result<Bytes> {
+        let bytes = index.coded.get(coding, begin, index.entries.clone()).await?;
+        Self::make_room(&mut lock(&self.slots), stores.limits.chart_index_cache);
+        Ok(bytes)
+    }
+
     fn slot(&self, prefix: &Prefix) -> Arc<Slot> {
         let slot = lock(&self.slots).entry(prefix.clone()).or_default().clone();
         slot.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
@@ -102,6 +115,10 @@ impl Indexes {
             slots.remove(prefix);
             return;
         }
+        Self::make_room(&mut slots, most);
+    }
+
+    fn make_room(slots: &mut BTreeMap<Prefix, Arc<Slot>>, most: u64) {
         let mut bytes: u64 = slots.values().map(|slot| slot.bytes()).sum();
         while bytes > most {
             let oldest = slots.iter().min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed));
@@ -126,7 +143,7 @@ impl Slot {
 
 impl Index {
     fn bytes(&self) -> u64 {
-        self.entries.len() as u64 + self.names.len() as u64 * 128
+        self.entries.len() as u64 + self.names.len() as u64 * 128 + self.coded.bytes()
     }
 
     /// The index that `found` makes of the one before.
@@ -160,6 +177,7 @@ impl Index {
             at: found.at,
             entries: entries.freeze(),
             names,
+            coded: Coded::default(),
         }
     }
 

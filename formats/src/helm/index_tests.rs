@@ -10,9 +10,11 @@ use crate::contract::world::World;
 use granary_storage::access::Visible;
 use granary_storage::limits::Limits;
 use serde_json::{Value, json};
+use std::io::Read as _;
 
 stories! {
     the_index_is_in_order_and_tells_when_it_changed
+    an_index_is_compressed_for_who_asks_and_for_nobody_else
     a_token_for_some_charts_sees_those_alone
     a_prefix_lists_what_lies_directly_under_it
     an_archive_is_read_in_parts
@@ -65,6 +67,68 @@ async fn the_index_is_in_order_and_tells_when_it_changed(world: World) {
     let one = get(&world, "/helm/acme/api/charts/web/v1.9").await.expect(200).json();
     assert_eq!(one, charts["web"][3]);
     refusal(get(&world, "/helm/acme/api/charts/web/1.9").await, 404);
+}
+
+async fn an_index_is_compressed_for_who_asks_and_for_nobody_else(world: World) {
+    let door = world.open();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        door.ask(&post("library", &Packed::chart("web", version, ""))).await.expect(201);
+    }
+    let index = |base: &str, asked: &str| Request::get(format!("{base}/index.yaml")).header("accept-encoding", asked);
+    // The same charts under two names, of which the index tells its own.
+    for base in ["/helm", "/helm/library"] {
+        let plain = door.ask(&Request::get(format!("{base}/index.yaml"))).await.expect(200);
+        assert_eq!(plain.header("vary"), Some("Authorization, Accept-Encoding"));
+        assert_eq!(plain.json()["serverInfo"]["contextPath"], base);
+        for nothing in ["", "identity", "*", "br, deflate", "gzip;q=0, zstd; q=0.0", "x-gzip", "gzip;q=much"] {
+            assert_eq!(door.ask(&index(base, nothing)).await, plain, "{nothing}");
+        }
+        let mut etags = vec![plain.header("etag").unwrap().to_owned()];
+        for (asked, coding) in [
+            ("gzip", "gzip"),
+            ("deflate, GZIP;q=0.5", "gzip"),
+            ("zstd", "zstd"),
+            ("gzip, deflate, br, zstd", "zstd"),
+            ("zstd;q=0.5, gzip", "gzip"),
+        ] {
+            let coded = door.ask(&index(base, asked)).await.expect(200);
+            assert_eq!(coded.header("content-encoding"), Some(coding), "{asked}");
+            assert_eq!(coded.header("content-type"), plain.header("content-type"));
+            assert_eq!(coded.header("vary"), plain.header("vary"));
+            assert_eq!(decoded(coding, &coded.body), plain.body, "{asked}");
+            let head = door.ask(&index(base, asked).as_head()).await.expect(200);
+            assert_eq!((head.len, &head.headers), (coded.len, &coded.headers));
+            let etag = coded.header("etag").unwrap().to_owned();
+            door.ask(&index(base, asked).header("if-none-match", &etag)).await.expect(304);
+            door.ask(&index(base, "").header("if-none-match", &etag)).await.expect(200);
+            etags.push(etag);
+        }
+        etags.sort();
+        etags.dedup();
+        assert_eq!(etags.len(), 3, "{etags:?}");
+    }
+    door.ask(&post("library", &Packed::chart("api", "1.0.0", ""))).await.expect(201);
+    let plain = door.ask(&Request::get("/helm/index.yaml")).await.expect(200);
+    let coded = door.ask(&index("/helm", "gzip")).await.expect(200);
+    assert_eq!(decoded("gzip", &coded.body), plain.body);
+    // Whoever sees a part of it gets that as it is.
+    let door = world.behind(FakeGate::showing(Visible {
+        projects: None,
+        public: true,
+        only: Some(["library/web".parse().unwrap()].into()),
+    }));
+    let part = door.ask(&index("/helm", "gzip")).await.expect(200);
+    assert_eq!(part.header("content-encoding"), None);
+    assert_eq!(part.json()["entries"]["api"], Value::Null);
+}
+
+fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut all = Vec::new();
+    match coding {
+        "gzip" => drop(flate2::read::GzDecoder::new(bytes).read_to_end(&mut all).unwrap()),
+        _ => all = zstd::decode_all(bytes).unwrap(),
+    }
+    all
 }
 
 async fn a_token_for_some_charts_sees_those_alone(world: World) {

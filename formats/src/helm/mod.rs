@@ -5,6 +5,7 @@
 //! pulled over `/v2`, byte for byte.
 
 pub mod chart;
+mod coding;
 mod form;
 mod index;
 mod op;

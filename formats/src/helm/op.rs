@@ -1,6 +1,7 @@
 //! What a client of a chart repository can ask for, typed. How a request becomes one is `parse.rs`.
 
 use super::chart::Part;
+use super::coding::Coding;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -40,6 +41,8 @@ pub enum Act {
     Index {
         /// Of what type the answer says it is: both are the same JSON, which is YAML too.
         media_type: &'static str,
+        /// How the client would like it compressed.
+        coding: Option<Coding>,
         /// Whether only the headers are wanted.
         head: bool,
         /// Conditions.

@@ -4,6 +4,7 @@
 //! `…/charts/<file>` belongs to what stands before `/charts`.
 
 use super::chart::Part;
+use super::coding::Coding;
 use super::op::{Act, Op, Page, Upload};
 use super::read::LATEST;
 use crate::body::content_length;
@@ -49,6 +50,7 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
     op(before, |_| {
         Ok(Act::Index {
             media_type,
+            coding: head.header_list("accept-encoding").and_then(|list| Coding::asked(&list)),
             head: is_head,
             conditions: ReadConditions::of(head),
         })

@@ -16,7 +16,7 @@ use granary_storage::catalog::{Chart, Deleted};
 use granary_storage::prefix::Prefix;
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
-use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, VARY};
 use serde_json::json;
 
 /// Bytes of an index that go out at a time, and up to which it goes out as a whole.
@@ -68,6 +68,7 @@ fn names(granted: &Granted<Op>) -> Option<Vec<&str>> {
 pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Act::Index {
         media_type,
+        coding,
         head,
         conditions,
     } = &granted.op().act
@@ -76,12 +77,22 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
     };
     let op = granted.op();
     let index = helm.indexes().current(stores, &op.prefix).await?;
-    let Shown { entries, etag, shared } = shown(&index, granted);
+    let Shown { entries, mut etag, shared } = shown(&index, granted);
+    // What is made for this caller alone would be compressed for them alone.
+    let coding = coding.filter(|_| shared);
+    if let Some(coding) = coding {
+        etag = format!("{etag}-{}", coding.word());
+    }
     let reply = |status| {
-        Reply::new(status)
+        let reply = Reply::new(status);
+        let reply = match coding {
+            Some(coding) => reply.header(CONTENT_ENCODING, coding.word()),
+            None => reply,
+        };
+        reply
             .header(ETAG, format!("\"{etag}\""))
             .header(CACHE_CONTROL, "private, no-cache")
-            .header(VARY, "Authorization")
+            .header(VARY, "Authorization, Accept-Encoding")
     };
     if conditions.if_none_match.iter().any(|held| held == "*" || *held == etag) {
         return Ok(reply(StatusCode::NOT_MODIFIED));
@@ -92,6 +103,10 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
         op.base
     );
     let reply = reply(StatusCode::OK).header(CONTENT_TYPE, *media_type);
+    if let Some(coding) = coding {
+        let bytes = helm.indexes().coded(stores, &index, begin.into(), coding).await?;
+        return Ok(reply.with(enclosed(Bytes::new(), bytes, "", true, *head)));
+    }
     Ok(reply.with(enclosed(begin.into(), entries, "}}", shared, *head)))
 }
 

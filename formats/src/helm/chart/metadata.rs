@@ -3,7 +3,7 @@
 //! One entry of an index that has a number where Helm wants text makes the whole index unreadable, so what is kept is
 //! exactly what Helm itself would write (`chart.Metadata`), in its order. Fields that Helm does not know are left out.
 
-use super::yaml::{Measured, Node, Plain, plain};
+use super::yaml::{Measured, Node, Plain, as_text, plain};
 use super::{Version, fault, yaml};
 use granary_storage::limits::Limits;
 use granary_storage::name::Tag;
@@ -199,7 +199,8 @@ fn text(key: &str, value: &Value) -> Result<String> {
         Node::Scalar { text, plain: true } => Ok(match plain(text) {
             Plain::Null => String::new(),
             Plain::Bool(value) => value.to_string(),
-            Plain::Number(number) => number,
+            Plain::Integer(number) => number.to_string(),
+            Plain::Float(number) => as_text(number),
             Plain::Text => text.clone(),
         }),
         Node::List(_) | Node::Map(_) => Err(wrong(key, "text")),
@@ -222,7 +223,7 @@ fn flag(key: &str, value: &Value) -> Result<bool> {
         Node::Scalar { text, plain: true } => match plain(text) {
             Plain::Null => Ok(false),
             Plain::Bool(value) => Ok(value),
-            Plain::Number(_) | Plain::Text => Err(wrong(key, "true or false")),
+            Plain::Integer(_) | Plain::Float(_) | Plain::Text => Err(wrong(key, "true or false")),
         },
         _ => Err(wrong(key, "true or false")),
     }

@@ -28,7 +28,9 @@ impl Version {
         let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
         let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
         let words = |list: Option<&str>| list.is_none_or(|list| list.split('.').all(is_word));
-        if !words(build) || !words(pre) {
+        // A number in a pre-release has no zero before it (semver 2.0, section 9); Helm lists no such version.
+        let padded = |word: &str| word.len() > 1 && word.starts_with('0') && word.bytes().all(|byte| byte.is_ascii_digit());
+        if !words(build) || !words(pre) || pre.is_some_and(|pre| pre.split('.').any(padded)) {
             return None;
         }
         let mut numbers = [0; 3];
@@ -131,6 +133,8 @@ mod tests {
             "1.2.3+",
             "1.2.3-a..b",
             "1.2.3-ä",
+            "1.2.3-01",
+            "1.2.3-rc.01",
             "1.2.3_4",
             "V1",
             " 1",

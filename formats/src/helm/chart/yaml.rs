@@ -33,8 +33,10 @@ pub(super) struct Measured {
 pub(super) enum Plain {
     Null,
     Bool(bool),
-    /// A number, in its shortest form.
-    Number(String),
+    /// A whole number.
+    Integer(i128),
+    /// Any other number.
+    Float(f64),
     Text,
 }
 
@@ -46,20 +48,58 @@ pub(super) fn plain(text: &str) -> Plain {
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Plain::Bool(false),
         _ => {}
     }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let numeric = digits.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
-    let begins = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if !numeric || !begins {
+    if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
         return Plain::Text;
     }
-    if let Ok(number) = text.parse::<i64>()
-        && !(digits.len() > 1 && digits.starts_with('0'))
-    {
-        return Plain::Number(number.to_string());
+    let text = text.replace('_', "");
+    if let Some(number) = integer(&text) {
+        return Plain::Integer(number);
     }
+    let numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Plain::Number(number.to_string()),
+        Ok(number) if numeric && number.is_finite() => Plain::Float(number),
         _ => Plain::Text,
+    }
+}
+
+/// A whole number as Go reads it: `010` is eight, `0x1F` thirty-one.
+fn integer(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &digits[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let number = sign
+        * i128::from_str_radix(digits, radix)
+            .ok()
+            .filter(|number| *number <= i128::from(u64::MAX))?;
+    (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&number).then_some(number)
+}
+
+/// A number where Helm wants text, as Helm writes it: the shortest that a `float32` is read back from, by `%g`.
+pub(super) fn as_text(number: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, reason = "it is what Helm does")]
+    let short = number as f32;
+    if short.is_infinite() {
+        return if short > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() };
+    }
+    let scientific = format!("{short:e}");
+    let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match power.parse::<i32>() {
+        Ok(power) if !(-4..6).contains(&power) => {
+            let sign = if power < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", power.unsigned_abs())
+        }
+        _ => short.to_string(),
     }
 }
 
@@ -215,11 +255,12 @@ impl Serialize for Measured {
             Node::Scalar { text, plain: true } => match plain(text) {
                 Plain::Null => serializer.serialize_unit(),
                 Plain::Bool(value) => serializer.serialize_bool(value),
-                Plain::Number(number) => match (number.parse::<i64>(), number.parse::<f64>()) {
+                Plain::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
                     (Ok(number), _) => serializer.serialize_i64(number),
-                    (_, Ok(number)) => serializer.serialize_f64(number),
+                    (_, Ok(number)) => serializer.serialize_u64(number),
                     _ => serializer.serialize_str(text),
                 },
+                Plain::Float(number) => serializer.serialize_f64(number),
                 Plain::Text => serializer.serialize_str(text),
             },
             Node::List(items) => serializer.collect_seq(items.iter().map(Rc::as_ref)),
