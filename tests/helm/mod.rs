@@ -1,5 +1,6 @@
 //! Helm chart repositories, as `helm repo add` and `curl` meet them.
 
+mod api;
 mod bombs;
 mod repositories;
 
