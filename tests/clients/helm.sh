@@ -42,6 +42,14 @@ out_by_both() {
 }
 
 start_granary
+# Helm reads the keyrings of old.
+keys=$work/keys
+mkdir -m 700 "$keys"
+if command -v gpg >/dev/null; then
+  gpg --homedir "$keys" --batch --quiet --passphrase '' --quick-generate-key tester rsa2048 sign never 2>"$keys/log"
+  gpg --homedir "$keys" --batch --quiet --export-secret-keys >"$keys/secret.gpg"
+  gpg --homedir "$keys" --batch --quiet --export >"$keys/public.gpg"
+fi
 for version in helm3 helm4; do
   charts=$work/$version/charts
   # Each version has its own project; the second chart's version has build metadata, whose + no tag may hold.
@@ -105,6 +113,42 @@ for version in helm3 helm4; do
   says "$version: template from the chart repository" 'greeting: hi' helm template release mine/web --version 2.0.0 --set greeting=hi
   says "$version: template over oci what came over http" 'greeting: hi' \
     helm template release --plain-http "oci://$registry/$version/charts/web" --version 2.0.0 --set greeting=hi
+
+  # What the cm-push plugin sends with an index that has no serverInfo, and what a script reads of a version.
+  make_chart "$charts" pushed 1.0.0
+  printf 'icon: 5\nunknown: [1]\nannotations: {n: 1}\n' >>"$charts/pushed/Chart.yaml"
+  sed -i 's/^appVersion: .*/appVersion: 1e6/' "$charts/pushed/Chart.yaml"
+  tar -czf "$charts/pushed-1.0.0.tgz" -C "$charts" pushed
+  api_before="http://$registry/api/helm/$version/charts"
+  upload "$version: upload to the API before the prefix" 201 -F "chart=@$charts/pushed-1.0.0.tgz" "$api_before/charts"
+  upload "$version: the values of a version" 200 "$api_before/charts/pushed/1.0.0/values"
+  same "$version: they are the chart's" 'greeting: hello' "$(cat "$work/answer")"
+  upload "$version: the values of the latest version" 200 --location "$api_of/api/charts/pushed/latest/values"
+  check "$version: repo update after odd values in Chart.yaml" helm repo update
+  says "$version: helm reads the index" '^mine/pushed[[:space:]]+1\.0\.0[[:space:]]+1e\+06[[:space:]]' helm search repo mine/pushed
+  same "$version: and has nothing to warn of" 0 "$(helm search repo mine 2>&1 | grep -ciE 'skipping|warn')"
+  upload "$version: an index as gzip" 200 --compressed "$api_of/index.yaml"
+  cp "$work/answer" "$work/$version/index"
+  upload "$version: an index as it is" 200 "$api_of/index.yaml"
+  same "$version: they are the same" "$(sha256_of "$work/answer")" "$(sha256_of "$work/$version/index")"
+
+  # A signature that comes after its chart.
+  if command -v gpg >/dev/null; then
+    make_chart "$charts" signed 1.0.0
+    check "$version: package and sign" helm package --sign --key tester --keyring "$keys/secret.gpg" --destination "$charts" "$charts/signed"
+    upload "$version: a signature before its chart" 404 --data-binary "@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+    upload "$version: the chart alone" 201 -T "$charts/signed-1.0.0.tgz" "$api_of/charts/"
+    check "$version: repo update before the signature" helm repo update
+    refused "$version: what is not signed is not verified" 'provenance|prov' \
+      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+    upload "$version: a signature of another chart" 400 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/web-2.0.0.tgz.prov"
+    upload "$version: the signature" 201 -F "prov=@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+    upload "$version: the signature again, by its name" 201 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/"
+    says "$version: pull and verify" 'Signed by: tester' \
+      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+    says "$version: pull and verify over oci" 'Signed by: tester' \
+      helm pull --plain-http --verify --keyring "$keys/public.gpg" "oci://$registry/$version/charts/signed" --version 1.0.0 --destination "$work/$version/oci"
+  fi
 
   # A chart that depends on one of the chart repository.
   make_chart "$charts" app 1.0.0

@@ -71,7 +71,10 @@ impl Coding {
 
 /// What an index was compressed to. Its beginning differs by the path that it is asked for at.
 #[derive(Default)]
-pub(super) struct Coded(Mutex<BTreeMap<(Coding, Bytes), Arc<OnceCell<Bytes>>>>);
+pub(super) struct Coded(Mutex<BTreeMap<(Coding, Bytes), Made>>);
+
+/// What is made once.
+type Made = Arc<OnceCell<Bytes>>;
 
 impl Coded {
     /// Compressed by the first who asks, while the others wait for it.

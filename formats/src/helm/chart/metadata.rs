@@ -295,5 +295,16 @@ fn dependency(value: &Value) -> Result<Dependency> {
     if found.name.is_empty() {
         return Err(fault("a dependency in Chart.yaml has no name"));
     }
+    // Helm passes over an index's entry with any other one, and says so at every refresh.
+    if !found
+        .alias
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    {
+        return Err(fault(format!(
+            "a dependency's alias in Chart.yaml is {:?}; it may hold letters, digits, _ and - alone",
+            shorten(&found.alias)
+        )));
+    }
     Ok(found)
 }

@@ -4,6 +4,8 @@
 mod archive;
 mod inspect;
 mod metadata;
+#[cfg(test)]
+mod metadata_tests;
 mod parts;
 mod path;
 mod signed;
@@ -69,6 +71,14 @@ pub fn fuzz_tar(bytes: &[u8]) {
 pub fn fuzz_metadata(bytes: &[u8]) {
     if let Ok(found) = Metadata::read(bytes, &granary_storage::limits::Limits::default()) {
         check(&found);
+    }
+}
+
+/// What a fuzz target reaches: reads a provenance.
+#[cfg(fuzzing)]
+pub fn fuzz_provenance(bytes: &[u8]) {
+    if let Ok(found) = Signed::read(bytes, &granary_storage::limits::Limits::default()) {
+        check(&found.metadata);
     }
 }
 
