@@ -56,6 +56,7 @@ enum Content {
 /// Attributes of the entry that follows.
 #[derive(Default)]
 struct Ahead {
+    given: bool,
     name: Option<Vec<u8>>,
     modified: Option<i64>,
 }
@@ -202,6 +203,14 @@ impl Walk {
         if size > self.limits.chart_bytes {
             return Err(self.too_large(&header));
         }
+        // Programs differ in what of two such headers they believe, and helm must read what is read here.
+        let ahead = matches!(
+            header.entry_type(),
+            EntryType::GNULongName | EntryType::XHeader | EntryType::XGlobalHeader
+        );
+        if ahead && self.ahead.given {
+            return Err(fault("the archive says more than once what the next entry is called"));
+        }
         Ok(match header.entry_type() {
             EntryType::GNULongName => content(short(Content::Name, size, LONG_NAME_MAX)?),
             EntryType::XHeader => content(short(Content::Attributes, size, ATTRIBUTES_MAX)?),
@@ -287,6 +296,7 @@ impl Walk {
         match of {
             Content::Nothing => {}
             Content::Name => {
+                self.ahead.given = true;
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 self.ahead.name = Some(bytes[..end].to_vec());
             }
@@ -305,6 +315,7 @@ impl Walk {
 
     /// Attributes of the next entry (POSIX pax).
     fn attributes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.ahead.given = true;
         let broken = |_| fault("the archive holds attributes of an entry that cannot be read");
         for record in PaxExtensions::new(bytes) {
             let record = record.map_err(broken)?;

@@ -98,6 +98,7 @@ impl Metadata {
         };
         let mut found = Self::default();
         for (key, value) in fields {
+            spelled(key, FIELDS)?;
             found.take(key, value)?;
         }
         found.check()?;
@@ -107,7 +108,17 @@ impl Metadata {
     /// As JSON: what goes into the config of a manifest and, with where to get it, into an index.
     pub(crate) fn to_json(&self) -> String {
         // Text, lists and maps with text for keys: there is nothing that could fail.
-        serde_json::to_string(self).unwrap_or_default()
+        let json = serde_json::to_string(self).unwrap_or_default();
+        if !json.contains(unprintable) {
+            return json;
+        }
+        // They stand in strings only, where JSON lets them be written so.
+        json.chars()
+            .map(|c| match unprintable(c) {
+                true => format!("\\u{:04x}", u32::from(c)),
+                false => c.to_string(),
+            })
+            .collect()
     }
 
     /// The version as a tag can hold it: `+` is the one character of a version that no tag has, `_` the reverse.
@@ -135,6 +146,9 @@ impl Metadata {
             "deprecated" => self.deprecated = flag(key, value)?,
             "annotations" => {
                 let pairs = map(key, value)?.iter();
+                if pairs.clone().any(|(name, _)| name.len() > KEY_MAX) {
+                    return Err(fault(format!("the name of an annotation is longer than {KEY_MAX} bytes")));
+                }
                 self.annotations = pairs
                     .map(|(name, value)| Ok((name.clone(), text("annotations", value)?)))
                     .collect::<Result<_>>()?;
@@ -253,12 +267,66 @@ fn texts(key: &str, value: &Value) -> Result<Vec<String>> {
     list(key, value)?.iter().map(|item| text(key, item)).collect()
 }
 
+/// What JSON allows in a text and YAML does not print (YAML 1.2 §5.1), or takes for the end of a line: an index that holds
+/// it is read by half of the clients.
+fn unprintable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+    )
+}
+
+/// Fields of a Chart.yaml, of a maintainer and of a dependency.
+const FIELDS: &[&str] = &[
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
+const MAINTAINER_FIELDS: &[&str] = &["name", "email", "url"];
+const DEPENDENCY_FIELDS: &[&str] = &[
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
+
+/// Refuses another spelling of a field: helm reads through Go's JSON, to which `Version` and `verſion` are `version`.
+fn spelled(key: &str, fields: &[&str]) -> Result<()> {
+    let folded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");
+    match fields.iter().find(|field| **field != key && field.eq_ignore_ascii_case(&folded)) {
+        Some(field) => Err(fault(format!("{:?} in Chart.yaml must be written {field}", shorten(key)))),
+        None => Ok(()),
+    }
+}
+
+/// Bytes in a key of a map that an index holds, at most: YAML knows no longer key without a mark before it (§7.4.2).
+const KEY_MAX: usize = 1000;
+
 fn maintainer(value: &Value) -> Result<Maintainer> {
     if is_null(value) {
         return Err(fault("a maintainer in Chart.yaml is empty"));
     }
     let mut found = Maintainer::default();
     for (key, value) in map("each of the maintainers", value)? {
+        spelled(key, MAINTAINER_FIELDS)?;
         match key.as_str() {
             "name" => found.name = text("a maintainer's name", value)?,
             "email" => found.email = text("a maintainer's email", value)?,
@@ -275,6 +343,7 @@ fn dependency(value: &Value) -> Result<Dependency> {
     }
     let mut found = Dependency::default();
     for (key, value) in map("each of the dependencies", value)? {
+        spelled(key, DEPENDENCY_FIELDS)?;
         match key.as_str() {
             "name" => found.name = text("a dependency's name", value)?,
             "version" => found.version = text("a dependency's version", value)?,

@@ -248,7 +248,8 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
     let before = chart_version(c, &new.repository, tag)?;
     let facts = new.chart.as_ref().and_then(NewChart::facts).filter(|facts| facts.tag == *tag);
     match (facts, before) {
-        (None, Some(ChartVersion { chart, live: true })) => refuse(
+        // A deleted version's name stays bound to its content, too.
+        (None, Some(ChartVersion { chart, .. })) => refuse(
             ErrorKind::Conflict,
             What::Tag,
             format!(
@@ -267,15 +268,19 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
                     ),
                 );
             }
-            if live && chart.provenance.is_some() && facts.provenance.is_none() {
+            if live && chart.provenance.is_some() && facts.provenance != chart.provenance {
                 return refuse(
                     ErrorKind::Conflict,
                     What::Tag,
                     format!(
-                        "{} {} was published with provenance, which this manifest would drop",
+                        "{} {} was published with provenance, which this manifest would drop or replace",
                         chart.name, chart.version
                     ),
                 );
+            }
+            // Another chart may have taken the name of its file meanwhile.
+            if !live {
+                check_file(c, new)?;
             }
             Ok(true)
         }
