@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::access::{Access, Action, Actions, Principal, Visible};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, Chart, FileView, ManifestView, Repository, StorageFormat};
+use granary_storage::catalog::{AccountId, Catalog, Chart, FileView, Holder, ManifestView, Repository, StorageFormat};
 use granary_storage::name::Reference;
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
@@ -105,6 +105,32 @@ impl<Op> Granted<Op> {
     /// Those of [`Gate::authorize`].
     pub async fn allow(&self, access: Access) -> Result<()> {
         self.gate.authorize(&self.principal, &Needs::one(access)).await.map(drop)
+    }
+
+    /// Whether the bytes of something that lies elsewhere may go out to this principal now.
+    ///
+    /// # Errors
+    /// Those of catalog and gate, a policy's refusal not among them.
+    pub async fn admits(&self, catalog: &Catalog, holder: &Holder) -> Result<bool> {
+        let Holder {
+            repository,
+            artifact,
+            path,
+        } = holder;
+        let admitted = match path {
+            Some(path) => match catalog.file(repository.id, path.clone()).await? {
+                Some(file) if file.blob.digest == *artifact => self.gate.admit_file(&self.principal, repository, &file).await,
+                _ => return Ok(false),
+            },
+            None => match catalog.manifest(repository.id, Reference::Digest(*artifact)).await? {
+                Some(manifest) => self.gate.admit(&self.principal, repository, &manifest).await,
+                None => return Ok(false),
+            },
+        };
+        match admitted {
+            Err(error) if error.kind() == ErrorKind::Blocked => Ok(false),
+            admitted => admitted.map(|_| true),
+        }
     }
 
     /// The operation, by value.

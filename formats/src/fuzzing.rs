@@ -15,6 +15,11 @@ impl Headers for Lines<'_> {
         (!same.is_empty()).then(|| same.join(","))
     }
 
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, Option<String>)> {
+        let named = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        named.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned()))).collect()
+    }
+
     fn is_unreadable(&self, _: &str) -> bool {
         false
     }

@@ -42,12 +42,15 @@ pub trait Headers {
     /// The values of every header of this name as one list, comma-separated (RFC 9110 §5.3).
     fn list(&self, name: &str) -> Option<String>;
 
+    /// Names and values of the headers whose (lower-case) name begins so; `None` for a value that is not UTF-8.
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, Option<String>)>;
+
     /// Whether a header of this name is there that is not visible ASCII. It must not pass for one that is absent.
     fn is_unreadable(&self, name: &str) -> bool;
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 15] = [
+const MEANINGFUL: [&str; 16] = [
     "content-digest",
     "content-length",
     "content-md5",
@@ -59,6 +62,7 @@ const MEANINGFUL: [&str; 15] = [
     "if-range",
     "range",
     "repr-digest",
+    "x-checksum-deploy",
     "x-checksum-md5",
     "x-checksum-sha1",
     "x-checksum-sha256",

@@ -20,6 +20,7 @@ mod ending;
 mod error;
 mod failpoint;
 pub mod fsck;
+pub mod label;
 pub mod limits;
 pub mod name;
 pub mod prefix;

@@ -48,6 +48,12 @@ pub struct Limits {
     pub chart_provenance_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
+    /// Labels of one version, at most.
+    pub labels_per_version: usize,
+    /// Bytes in the key of a label, at most; [`crate::label::KEY_MAX`] whatever this says.
+    pub label_key_bytes: usize,
+    /// Bytes in the value of a label, at most; [`crate::label::VALUE_MAX`] whatever this says.
+    pub label_value_bytes: usize,
     /// Free space under which uploads and manifests are refused; deletes are not.
     pub storage_reserve: u64,
     /// Whether a manifest may name content that its repository does not hold (sparse copies). Such a name
@@ -80,6 +86,9 @@ impl Default for Limits {
             chart_metadata_values: 20_000,
             chart_provenance_bytes: MIB,
             chart_index_cache: 256 * MIB,
+            labels_per_version: 64,
+            label_key_bytes: 128,
+            label_value_bytes: 1024,
             storage_reserve: 64 * MIB,
             allow_missing_references: false,
         }

@@ -201,15 +201,15 @@ impl From<Digest> for Promised {
 
 impl Promised {
     /// Whether checksums are promised that a digest of `algorithm` does not settle.
-    pub(crate) fn needs_sums(&self, algorithm: Algorithm) -> bool {
+    pub fn needs_sums(&self, algorithm: Algorithm) -> bool {
         self.sums.iter().any(|sum| sum.kind().as_str() != algorithm.as_str())
     }
 
     /// Compares what was promised with what was computed.
     ///
     /// # Errors
-    /// `DigestMismatch`/`Digest` naming both.
-    pub(crate) fn check(&self, digest: &Digest, sums: Option<&FileSums>) -> Result<()> {
+    /// `DigestMismatch`/`Digest` naming both; `Internal` for a checksum that nobody computed.
+    pub fn check(&self, digest: &Digest, sums: Option<&FileSums>) -> Result<()> {
         let digest_sum = Sum::from(*digest);
         let wrong = |actual: String, promised: String| {
             let sentence = format!("the bytes received have the digest {actual}, not {promised}");

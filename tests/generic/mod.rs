@@ -3,6 +3,7 @@
 
 mod conditions;
 mod durable;
+mod labels;
 mod names;
 mod refusals;
 mod transfers;

@@ -72,6 +72,8 @@ pub(crate) enum Asks {
     Session(String),
     /// To add.
     Write(String),
+    /// To change what is there.
+    Change(String),
     /// To remove.
     Delete(String),
     /// To see what is listed under a prefix.
@@ -93,6 +95,7 @@ impl Asks {
             Self::Listing => return *needs == Needs::Listing,
             Self::Read(repository) | Self::Content(repository) => (repository, Actions::PULL),
             Self::Session(repository) | Self::Write(repository) => (repository, Action::Create.into()),
+            Self::Change(repository) => (repository, Actions::PUSH),
             Self::Delete(repository) => (repository, Actions::DELETE),
         };
         let access = Access {

@@ -111,6 +111,11 @@ impl Headers for Request {
         (!lines.is_empty()).then(|| lines.join(","))
     }
 
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, Option<String>)> {
+        let named = self.headers.iter().filter(|(known, _)| known.starts_with(prefix));
+        named.map(|(known, value)| ((*known).to_owned(), Some(value.clone()))).collect()
+    }
+
     fn is_unreadable(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, value)| *known == name && !value.is_ascii())
     }

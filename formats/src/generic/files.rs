@@ -1,6 +1,7 @@
 //! Reading, storing and deleting files.
 
 use super::checksums::{self, describe};
+use super::deploy;
 use super::media;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use super::path::file_address;
@@ -13,7 +14,7 @@ use crate::json_error;
 use crate::range::{Wanted, boundary, content_range, multipart};
 use granary_storage::catalog::{FilePlace, FileStored, FileView, NewFile, StorageFormat};
 use granary_storage::name::FilePath;
-use granary_storage::sums::Sum;
+use granary_storage::sums::{FileSums, Sum};
 use granary_storage::upload::Home;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
@@ -121,12 +122,17 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         condition,
         promises,
         length,
+        labels,
+        deploy,
     } = act
     else {
         return Err(unknown());
     };
     let may_overwrite = granted.optional(OPTIONAL_OVERWRITE) == Held::Yes;
     check_place(stores, granted).await?;
+    if *deploy {
+        return deploy::by_checksum(stores, granted).await;
+    }
     let limit = stores.limits.blob_bytes;
     if length.is_some_and(|length| length > limit) {
         let sentence = format!("the file is larger than the limit of {limit} bytes");
@@ -161,25 +167,33 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         size: landed.size,
         media_type: media_type.clone(),
         condition: condition.clone(),
+        labels: labels.clone(),
         may_overwrite,
+        source: None,
         by: granted.by(),
     };
     let stored = stores.catalog.put_file(Arc::new(new)).await?;
+    Ok(told(granted.op(), path, stored, &landed.digest, landed.size, landed.sums.as_ref()))
+}
+
+/// What is said of a file that was stored.
+pub(super) fn told(op: &Op, path: &FilePath, stored: FileStored, digest: &Digest, size: u64, sums: Option<&FileSums>) -> Reply {
+    let name = &op.repository;
     let status = match stored {
         FileStored::Created => StatusCode::CREATED,
-        FileStored::Replaced(_) | FileStored::Unchanged => StatusCode::OK,
+        FileStored::Replaced(_) | FileStored::Relabelled | FileStored::Unchanged => StatusCode::OK,
     };
     let told = json!({
         "repository": name.as_str(),
         "path": path.as_str(),
-        "size": landed.size,
-        "sha256": landed.digest.hex(),
+        "size": size,
+        "sha256": digest.hex(),
         "changed": stored != FileStored::Unchanged,
     });
-    Ok(describe(Reply::new(status), &landed.digest, landed.sums.as_ref())
+    describe(Reply::new(status), digest, sums)
         .header(LOCATION, file_address(name, path))
         .header(CONTENT_TYPE, "application/json")
-        .with(ReplyBody::Bytes(format!("{told}\n").into())))
+        .with(ReplyBody::Bytes(format!("{told}\n").into()))
 }
 
 /// Refuses what would be refused in the end, before a byte of the body is read. The transaction that stores the file

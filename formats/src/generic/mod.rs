@@ -2,9 +2,15 @@
 //! `/generic/<project>/<name>/<path…>`.
 
 mod checksums;
+mod deploy;
+#[cfg(test)]
+mod deploy_tests;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod labels;
+#[cfg(test)]
+mod labels_tests;
 mod listing;
 mod media;
 mod op;
@@ -42,6 +48,8 @@ impl FormatHandler for Generic {
         let reply = match granted.op().act {
             Act::ReadFile { .. } => files::read(stores, &granted).await,
             Act::PutFile { .. } => files::put(stores, &granted, body).await,
+            Act::ReadLabels { .. } => labels::read(stores, &granted).await,
+            Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
         };

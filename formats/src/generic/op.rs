@@ -7,6 +7,7 @@ use crate::handler::Operation;
 use crate::paging::Page;
 use granary_storage::access::{Access, Action, Actions};
 use granary_storage::catalog::Condition;
+use granary_storage::label::Labels;
 use granary_storage::name::{FilePath, Reference, RepositoryName};
 
 /// The operations.
@@ -33,6 +34,24 @@ pub enum Act {
         condition: Condition,
         /// The checksums that the bytes must have.
         promises: Promises,
+        /// `Content-Length`.
+        length: Option<u64>,
+        /// Its labels.
+        labels: Labels,
+        /// `X-Checksum-Deploy`: the bytes are here already, and do not come.
+        deploy: bool,
+    },
+    /// `GET|HEAD …/<path>?labels`: what is known of a file.
+    ReadLabels {
+        /// The file.
+        path: FilePath,
+    },
+    /// `PATCH …/<path>`.
+    ChangeLabels {
+        /// The file.
+        path: FilePath,
+        /// `If-Match` and `If-None-Match`.
+        condition: Condition,
         /// `Content-Length`.
         length: Option<u64>,
     },
@@ -71,12 +90,13 @@ impl Operation for Op {
             actions,
         };
         match &self.act {
-            Act::ReadFile { .. } | Act::ListFiles { .. } => Needs::one(access(Actions::PULL)),
+            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::ListFiles { .. } => Needs::one(access(Actions::PULL)),
+            Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
-            Act::PutFile { .. } => Needs::Access {
+            Act::PutFile { deploy, .. } => Needs::Access {
                 required: vec![access(Action::Create.into())],
                 optional: vec![access(Action::Overwrite.into())],
-                across: false,
+                across: *deploy,
             },
         }
     }

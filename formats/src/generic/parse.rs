@@ -3,6 +3,8 @@
 //! The first two segments name the repository, the rest the file; a slash at the end makes a folder of it.
 
 use super::checksums::Promises;
+use super::deploy;
+use super::labels;
 use super::media;
 use super::op::{Act, Op};
 use super::path::decode;
@@ -10,6 +12,7 @@ use crate::body::content_length;
 use crate::conditions::{ReadConditions, condition, date};
 use crate::handler::{Head, method_not_allowed};
 use crate::paging::page;
+use granary_storage::label::Labels;
 use granary_storage::limits::Limits;
 use granary_storage::name::{FilePath, RepositoryName};
 use granary_storage::{Error, ErrorKind, Result, What};
@@ -27,7 +30,13 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
             "the path is longer than 8192 bytes",
         ));
     }
-    let (repository, rest) = split(head.path)?;
+    let (path, labels) = match *head.method {
+        Method::PUT => labels::of_put(head, limits)?,
+        Method::GET | Method::HEAD | Method::PATCH | Method::DELETE => (head.path, Labels::default()),
+        _ if head.path.contains(';') => return Err(method_not_allowed("PUT")),
+        _ => (head.path, Labels::default()),
+    };
+    let (repository, rest) = split(path)?;
     let act = match rest {
         Place::Folder(folder) => match *head.method {
             Method::GET | Method::HEAD => Act::ListFiles {
@@ -39,18 +48,24 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
             _ => return Err(method_not_allowed("GET, HEAD")),
         },
         Place::File(path) => match *head.method {
+            Method::GET | Method::HEAD if head.query_value("labels").is_some() => Act::ReadLabels { path },
             Method::GET | Method::HEAD => Act::ReadFile {
                 path,
                 head: *head.method == Method::HEAD,
                 conditions: ReadConditions::of(head),
                 modified_since: head.header("if-modified-since").and_then(date),
             },
-            Method::PUT => put(head, path)?,
+            Method::PUT => put(head, path, labels)?,
+            Method::PATCH => Act::ChangeLabels {
+                path,
+                condition: condition(head),
+                length: content_length(head)?,
+            },
             Method::DELETE => Act::DeleteFile {
                 path,
                 condition: condition(head),
             },
-            _ => return Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
+            _ => return Err(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
         },
     };
     Ok(Op { repository, act })
@@ -86,7 +101,7 @@ fn file_path(text: &str) -> Result<FilePath> {
     segments.join("/").parse()
 }
 
-fn put(head: &Head<'_>, path: FilePath) -> Result<Act> {
+fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
     let refused = |header: &'static str, why: &'static str| match head.header(header) {
         None => Ok(()),
         Some(_) => Err(Error::invalid(What::Request, why)),
@@ -95,19 +110,13 @@ fn put(head: &Head<'_>, path: FilePath) -> Result<Act> {
     refused("content-range", "a part of a file cannot be stored by PUT; send the whole file")?;
     refused("x-explode-archive", "archives are stored as they are; unpack before sending")?;
     refused("x-explode-archive-atomic", "archives are stored as they are; unpack before sending")?;
-    if head
-        .header("x-checksum-deploy")
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-    {
-        // What such clients take for: send the bytes.
-        let why = "nothing is stored by its checksum alone; send the bytes";
-        return Err(Error::not_found(What::File, why));
-    }
     Ok(Act::PutFile {
         path,
         media_type: head.header("content-type").and_then(media::named),
         condition: condition(head),
         promises: Promises::of(head)?,
         length: content_length(head)?,
+        labels,
+        deploy: deploy::asked(head)?,
     })
 }

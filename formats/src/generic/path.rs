@@ -24,21 +24,26 @@ pub(super) fn decode(segment: &str) -> Result<String> {
     // today and something else tomorrow.
     if segment.contains(';') {
         return Err(bad(
-            "write a semicolon in a file's name as %3B; parameters in a path are not understood",
+            "write a semicolon in a file's name as %3B; parameters in a path are labels, and only PUT of a file takes them",
         ));
     }
-    let well_formed = segment.match_indices('%').all(|(at, _)| {
-        let digits = segment.as_bytes().get(at + 1..at + 3);
+    let decoded = unescape(segment)?;
+    if decoded.contains('/') {
+        return Err(bad("a name in a file's path holds no slash, encoded or not"));
+    }
+    Ok(decoded)
+}
+
+/// Percent-decoding of some part of a path.
+pub(super) fn unescape(text: &str) -> Result<String> {
+    let bad = |why| Error::invalid(What::Name, why);
+    let well_formed = text.match_indices('%').all(|(at, _)| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
     if !well_formed {
         return Err(bad("write a percent sign in a file's name as %25"));
     }
-    let decoded = percent_decode_str(segment)
-        .decode_utf8()
-        .map_err(|_| bad("a file's path is UTF-8"))?;
-    if decoded.contains('/') {
-        return Err(bad("a name in a file's path holds no slash, encoded or not"));
-    }
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("a file's path is UTF-8"))?;
     Ok(decoded.into_owned())
 }

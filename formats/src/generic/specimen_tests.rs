@@ -21,12 +21,14 @@ pub(crate) struct Specimen;
 impl contract::Specimen for Specimen {
     type Format = Generic;
     const FORMAT: Generic = Generic;
-    const OPERATIONS: &'static [&'static str] = &["read file", "put file", "delete file", "list files"];
+    const OPERATIONS: &'static [&'static str] = &["read file", "read labels", "put file", "change labels", "delete file", "list files"];
 
     fn operation(op: &Op) -> &'static str {
         match op.act {
             Act::ReadFile { .. } => "read file",
             Act::PutFile { .. } => "put file",
+            Act::ReadLabels { .. } => "read labels",
+            Act::ChangeLabels { .. } => "change labels",
             Act::DeleteFile { .. } => "delete file",
             Act::ListFiles { .. } => "list files",
         }
@@ -65,7 +67,31 @@ impl contract::Specimen for Specimen {
                 write(),
                 201,
             ),
+            sample(
+                "store a file that is here by its checksum",
+                Request::put(format!("{base}/1.3/copy.bin"))
+                    .header("x-checksum-deploy", "true")
+                    .header(
+                        "x-checksum-sha256",
+                        Digest::sha256(format!("the firmware, {flavour}").as_bytes()).hex(),
+                    ),
+                write(),
+                201,
+            ),
             sample("store other content", put(format!("{base}/1.2/fw.bin"), new), write(), 200),
+            sample("read a file's labels", get("1.2/fw.bin?labels"), read(), 200),
+            sample(
+                "store a file with labels",
+                put(format!("{base}/1.3/labelled.bin;build=42;os=linux"), "labelled").header("x-granary-label-tested", "yes"),
+                write(),
+                201,
+            ),
+            sample(
+                "change a file's labels",
+                Request::patch(format!("{base}/1.2/fw.bin")).body(r#"{"labels":{"tested":"yes","gone":null}}"#),
+                Asks::Change(name.clone()),
+                200,
+            ),
             sample("list a repository", get(""), read(), 200),
             sample("list a repository without a slash", Request::get(base.clone()), read(), 200),
             sample("list a folder", get("1.2/"), read(), 200),

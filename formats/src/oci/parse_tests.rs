@@ -17,6 +17,10 @@ impl Headers for Sent<'_> {
         self.get(name).map(str::to_owned)
     }
 
+    fn beginning_with(&self, _: &str) -> Vec<(String, Option<String>)> {
+        Vec::new()
+    }
+
     fn is_unreadable(&self, _: &str) -> bool {
         false
     }

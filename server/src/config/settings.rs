@@ -207,6 +207,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "256MiB",
         "Memory for indexes of charts that are kept between requests, at most.",
     ),
+    setting("limits.labels_per_version", "64", "Labels of one version of a file, at most."),
+    setting("limits.label_key_bytes", "128", "Bytes in the key of a label, at most; up to 255."),
+    setting(
+        "limits.label_value_bytes",
+        "1024",
+        "Bytes in the value of a label, at most; up to 2048.",
+    ),
     setting(
         "limits.downloads",
         "2000",

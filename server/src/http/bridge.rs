@@ -73,6 +73,12 @@ impl Headers for RequestHeaders<'_> {
         Some(lines.fold(first, |list, line| list + "," + line))
     }
 
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, Option<String>)> {
+        let named = self.0.iter().filter(|(name, _)| name.as_str().starts_with(prefix));
+        let text = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).ok().map(str::to_owned);
+        named.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    }
+
     fn is_unreadable(&self, name: &str) -> bool {
         self.0.get_all(name).any(|value| value.to_str().is_err())
     }

@@ -9,7 +9,9 @@
 //! Hence the [`Ticket`]: taken before the database is asked, and worthless once
 //! anything of its kind has been forgotten.
 
-use super::model::{AccountFacts, AccountId, BlobView, FileView, ManifestView, NewManifest, Project, Referrers, Repository, RepositoryId};
+use super::model::{
+    AccountFacts, AccountId, BlobView, FileView, ManifestView, NewFile, NewManifest, Project, Referrers, Repository, RepositoryId,
+};
 use crate::digest::Digest;
 use crate::name::{FilePath, ProjectName, RepositoryName, Tag};
 use quick_cache::Weighter;
@@ -105,6 +107,12 @@ impl Cache {
                 self.tags.forget(&tag);
             }
         }
+    }
+
+    /// Forgets a path, and the link that storing there may have made.
+    pub(super) fn forget_file(&self, new: &NewFile) {
+        self.files.forget(&(new.repository, new.path.clone()));
+        self.blobs.forget(&(new.repository, new.digest));
     }
 
     /// Forgets a blob that was set aside, everywhere.

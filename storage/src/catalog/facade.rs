@@ -14,6 +14,7 @@ use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
 use crate::error::Result;
 use crate::failpoint;
+use crate::label::Labels;
 use crate::name::{FilePath, ProjectName, Reference, RepositoryName, Tag};
 use crate::prefix::Prefix;
 use std::collections::HashSet;
@@ -427,9 +428,15 @@ units! {
     pub read list_files(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files;
     /// Stores a file under its path; changes nothing when it is there already. `PreconditionFailed`/`File`;
     /// `Conflict`/`File` when a file would have to be a folder; `Denied`/`File` when the path may not be overwritten;
-    /// `Conflict`/`Blob` when the bytes are not linked in the repository.
+    /// `Conflict`/`Blob` when the bytes are not linked in the repository; `NotFound`/`Blob` when its source holds them no more.
     pub write put_file(new: Arc<NewFile>) -> FileStored => put_file
-        forgets |cache, _| cache.files.forget(&(new.repository, new.path.clone()));
+        forgets |cache, _| cache.forget_file(&new);
+    /// Changes the labels of a file; what they are then, or `None` when there is no such file. `PreconditionFailed`/`File`;
+    /// `Invalid`/`Request` when there would be too many.
+    pub write label_file(at: Arc<RelabelFile>) -> Option<Labels> => label_file
+        forgets |cache, _| cache.files.forget(&(at.repository, at.path.clone()));
+    /// Content that is here and that may be read, in `limit` of the places that hold it in something live.
+    pub read held(digest: Digest, visible: Visible, limit: usize) -> Option<HeldContent> => held;
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
     pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file
         forgets |cache, _| cache.files.forget(&(repository, path));

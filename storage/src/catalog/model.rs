@@ -6,6 +6,7 @@ use crate::access::Role;
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
+use crate::label::{LabelChanges, Labels};
 use crate::name::{FilePath, ProjectName, RepositoryName, Tag};
 use crate::sums::FileSums;
 use bytes::Bytes;
@@ -367,10 +368,54 @@ pub struct NewFile {
     pub media_type: Option<String>,
     /// What must hold for the path.
     pub condition: Condition,
-    /// Whether the caller may store other content under an existing path.
+    /// Its labels. Where the path holds just this content already, none leave those that it has.
+    pub labels: Labels,
+    /// Whether the caller may store other content under an existing path, or other labels.
     pub may_overwrite: bool,
+    /// The repository whose live content the bytes are, where they did not come with the request: they are linked in
+    /// the same transaction.
+    pub source: Option<RepositoryId>,
     /// The principal's name.
     pub by: Arc<str>,
+}
+
+/// Changes of a file's labels.
+#[derive(Clone, Debug)]
+pub struct RelabelFile {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The path.
+    pub path: FilePath,
+    /// The changes.
+    pub changes: LabelChanges,
+    /// What must hold for the path.
+    pub condition: Condition,
+    /// Labels that it may have in the end, at most.
+    pub most: usize,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// Something live that holds some content, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The repository.
+    pub repository: Repository,
+    /// The manifest or the file.
+    pub artifact: Digest,
+    /// A path of it, where it is a file.
+    pub path: Option<FilePath>,
+}
+
+/// Content that is here, as far as somebody may read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldContent {
+    /// How many bytes.
+    pub size: u64,
+    /// The checksums, where they are known.
+    pub sums: Option<FileSums>,
+    /// Where it can be read; at least one.
+    pub holders: Vec<Holder>,
 }
 
 /// How a file came to rest.
@@ -380,6 +425,8 @@ pub enum FileStored {
     Created,
     /// The path held this content before.
     Replaced(Digest),
+    /// The path holds just this content already; its labels were changed.
+    Relabelled,
     /// The path holds just this content already; nothing was changed.
     Unchanged,
 }
@@ -404,6 +451,8 @@ pub struct FileView {
     pub media_type: Option<Arc<str>>,
     /// Its checksums, where they are known.
     pub sums: Option<FileSums>,
+    /// Its labels.
+    pub labels: Labels,
     /// When the path was last pointed at other content.
     pub updated_at: Millis,
     /// By whom.

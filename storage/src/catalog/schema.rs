@@ -92,6 +92,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    label (repository, version, key) {
+        repository -> BigInt,
+        version -> Text,
+        key -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
     version_history (id) {
         id -> BigInt,
         repository -> BigInt,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::blob::Blob;
 use crate::error::{ErrorKind, What};
+use crate::label::Labels;
 use crate::name::FilePath;
 use crate::sums::FileSums;
 use futures_util::future::join_all;
@@ -28,11 +29,11 @@ on_each_database!(
     of_many_who_want_the_path_free_one_wins,
 );
 
-fn path(text: &str) -> FilePath {
+pub(super) fn path(text: &str) -> FilePath {
     text.parse().unwrap()
 }
 
-async fn files(catalog: &Catalog) -> RepositoryId {
+pub(super) async fn files(catalog: &Catalog) -> RepositoryId {
     let made = catalog.ensure_repository(name("acme/firmware"), StorageFormat::Generic, None, somebody());
     made.await.unwrap().id
 }
@@ -52,7 +53,7 @@ async fn push_bytes(catalog: &Catalog, repository: RepositoryId, content: &str) 
 }
 
 /// A file to be stored, its bytes linked.
-async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> NewFile {
+pub(super) async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> NewFile {
     push_bytes(catalog, repository, content).await;
     NewFile {
         repository,
@@ -62,17 +63,19 @@ async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, content: &st
         media_type: None,
         condition: Condition::Always,
         may_overwrite: true,
+        labels: Labels::default(),
+        source: None,
         by: somebody(),
     }
 }
 
-async fn put(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> FileStored {
+pub(super) async fn put(catalog: &Catalog, repository: RepositoryId, at: &str, content: &str) -> FileStored {
     let new = new(catalog, repository, at, content).await;
     catalog.put_file(Arc::new(new)).await.unwrap()
 }
 
 /// The content at a path.
-async fn at(catalog: &Catalog, repository: RepositoryId, at: &str) -> Option<Digest> {
+pub(super) async fn at(catalog: &Catalog, repository: RepositoryId, at: &str) -> Option<Digest> {
     let found = catalog.file(repository, path(at)).await.unwrap();
     found.map(|file| file.blob.digest)
 }
@@ -111,6 +114,7 @@ async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDa
         blob,
         media_type: Some("text/plain".into()),
         sums: Some(FileSums::of(b"the bytes")),
+        labels: Labels::default(),
         updated_at: found.updated_at,
         updated_by: somebody(),
     };

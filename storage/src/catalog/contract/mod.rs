@@ -10,6 +10,8 @@ mod charts;
 mod deletions;
 mod events;
 mod files;
+mod holders;
+mod labels;
 mod manifests;
 mod projects;
 mod races;

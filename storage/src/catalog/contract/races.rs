@@ -7,6 +7,7 @@ use super::super::pg::{Conn, queries};
 use super::deletions::DANGLING_TAGS;
 use super::*;
 use crate::error::{ErrorKind, What};
+use crate::label::Labels;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use std::time::Duration;
@@ -366,6 +367,8 @@ fn file(repository: RepositoryId, path: &str, content: &str) -> NewFile {
         media_type: None,
         condition: Condition::Always,
         may_overwrite: true,
+        labels: Labels::default(),
+        source: None,
         by: somebody(),
     }
 }

@@ -68,6 +68,7 @@ macro_rules! reader {
                 artifact: Artifact,
                 edge: (i64, String, String, String, bool),
                 version: (i64, String, String, i64, String, String, Option<String>, String),
+                label: (i64, String, String, String),
                 version_history: (i64, i64, String, Option<String>, i64, String),
                 upload: (String, i64, String, String, i64, i64, i64),
                 event: (i64, i64, String, String, Option<i64>, String),
@@ -111,6 +112,7 @@ async fn fill(database: &TestDatabase) {
     catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
     push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
+    labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;
     catalog.set_cursor("search".into(), 1).await.unwrap();
     let token = RefreshToken {
         hash: "hash".into(),
@@ -158,7 +160,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 20);
+    assert_eq!(read(database).len(), 21);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

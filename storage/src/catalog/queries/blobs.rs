@@ -129,7 +129,7 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
 }
 
 /// Links a blob, or extends the lease of a link; never shortens one.
-fn link(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Outcome<()> {
+pub(super) fn link(c: &mut Conn, repository: i64, digest: &str, lease_until: Millis) -> Outcome<()> {
     let inserted = diesel::insert_into(repository_blob::table)
         .values((
             repository_blob::repository.eq(repository),

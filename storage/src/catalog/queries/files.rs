@@ -7,7 +7,9 @@ use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{Condition, EdgeRole, FilePlace, FileStored, FileView, FolderEntry, Kind, NewFile, RepositoryId};
 use super::super::super::schema::{artifact, blob, edge, repository_blob, version, version_history};
 use super::Conn;
-use super::blobs::linked;
+use super::blobs::{link, linked};
+use super::holders::holds;
+use super::labels::{relabel, set_labels};
 use super::manifests::trash_name;
 use super::rows::{LIVE, TRASHED, parse, record, rows, signed, unsigned};
 use crate::blob::{Blob, Checksums};
@@ -15,6 +17,7 @@ use crate::clock;
 use crate::digest::Digest;
 use crate::error::{ErrorKind, What};
 use crate::failpoint;
+use crate::label::Labels;
 use crate::name::FilePath;
 use crate::sums::{FileSums, Sum, SumKind};
 use diesel::prelude::*;
@@ -33,7 +36,7 @@ fn behind(folder: &str) -> String {
 type FileRow = (
     (String, i64, String, Vec<u8>),
     (Option<String>, Option<String>, Option<String>),
-    (Option<String>, i64, String),
+    (Option<String>, i64, String, String),
 );
 
 pub(crate) fn file(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<Option<FileView>> {
@@ -52,16 +55,12 @@ pub(crate) fn file(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> 
         .select((
             (blob::digest, blob::size, blob::storage_key, blob::checksums),
             (blob::sha512, blob::sha1, blob::md5),
-            (version::media_type, version::updated_at, version::updated_by),
+            (version::media_type, version::updated_at, version::updated_by, version::labels),
         ))
         .first::<FileRow>(c)
         .optional()?;
     row.map(
-        |((digest, size, key, checksums), (sha512, sha1, md5), (media_type, updated_at, updated_by))| {
-            let sum = |kind, text: Option<String>| text.and_then(|text| Sum::from_hex(kind, &text).ok());
-            let sums = sum(SumKind::Sha512, sha512)
-                .zip(sum(SumKind::Sha1, sha1))
-                .zip(sum(SumKind::Md5, md5));
+        |((digest, size, key, checksums), (sha512, sha1, md5), (media_type, updated_at, updated_by, labels))| {
             Ok(FileView {
                 path: path.clone(),
                 blob: Blob {
@@ -71,13 +70,24 @@ pub(crate) fn file(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> 
                     checksums: Checksums::from_bytes(checksums),
                 },
                 media_type: media_type.map(Into::into),
-                sums: sums.map(|((sha512, sha1), md5)| FileSums { sha512, sha1, md5 }),
+                sums: sums(sha512, sha1, md5),
+                labels: parse(&labels)?,
                 updated_at,
                 updated_by: updated_by.into(),
             })
         },
     )
     .transpose()
+}
+
+/// The checksums of a blob, where all of them are known.
+pub(super) fn sums(sha512: Option<String>, sha1: Option<String>, md5: Option<String>) -> Option<FileSums> {
+    let sum = |kind, text: Option<String>| Sum::from_hex(kind, &text?).ok();
+    Some(FileSums {
+        sha512: sum(SumKind::Sha512, sha512)?,
+        sha1: sum(SumKind::Sha1, sha1)?,
+        md5: sum(SumKind::Md5, md5)?,
+    })
 }
 
 pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<FilePlace> {
@@ -89,14 +99,22 @@ pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePat
 
 /// What the path points at now.
 fn current(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<Option<Digest>> {
+    standing(c, repository, path).map(|(current, _)| current)
+}
+
+/// What the path points at now, and its labels; of one that was deleted those that are left.
+pub(super) fn standing(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<(Option<Digest>, Labels)> {
     let row = version::table
         .filter(version::repository.eq(repository))
         .filter(version::name.eq(path.as_str()))
-        .filter(version::state.eq(LIVE))
-        .select(version::digest)
-        .first::<String>(c)
+        .select((version::digest, version::state, version::labels))
+        .first::<(String, String, String)>(c)
         .optional()?;
-    row.map(|digest| parse(&digest)).transpose()
+    let Some((digest, state, labels)) = row else {
+        return Ok((None, Labels::default()));
+    };
+    let live = (state == LIVE).then(|| parse(&digest)).transpose()?;
+    Ok((live, parse(&labels)?))
 }
 
 /// A file that stands where a folder would have to be, or in the folder that would have to be a file.
@@ -138,7 +156,7 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
             format!("{other} is a file, and no path can be a file and a folder"),
         );
     }
-    let current = current(c, repository, &new.path)?;
+    let (current, labels) = standing(c, repository, &new.path)?;
     if !new.condition.holds(current.as_ref()) {
         return refuse(
             ErrorKind::PreconditionFailed,
@@ -146,15 +164,29 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
             "the condition on what the path holds does not hold",
         );
     }
-    if current == Some(new.digest) {
+    let same = current == Some(new.digest);
+    if same && (new.labels.is_empty() || new.labels == labels) {
         return Ok(FileStored::Unchanged);
     }
     if current.is_some() && !new.may_overwrite {
+        let other = if same { "other labels" } else { "other content" };
         return refuse(
             ErrorKind::Denied,
             What::File,
-            format!("{} exists, and you may not store other content there", new.path),
+            format!("{} exists, and you may not store {other} there", new.path),
         );
+    }
+    if same {
+        relabel(c, repository, &new.path, &labels, &new.labels, &new.by)?;
+        return Ok(FileStored::Relabelled);
+    }
+    if let Some(source) = &new.source {
+        super::dialect::share_blobs(c, std::slice::from_ref(&digest))?;
+        if !holds(c, source.0, &digest)? {
+            return refuse(ErrorKind::NotFound, What::Blob, "the content was removed meanwhile; send the bytes");
+        }
+        // The file holds it from here on, so the link needs no lease.
+        link(c, repository, &digest, clock::now())?;
     }
     if !linked(c, repository, std::slice::from_ref(&digest))?.contains(&digest) {
         return refuse(ErrorKind::Conflict, What::Blob, "the bytes were removed meanwhile; send them again");
@@ -167,17 +199,18 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
     store(c, new)?;
     failpoint::hit("file.stored")?;
     point(c, new)?;
+    if new.labels != labels {
+        set_labels(c, repository, new.path.as_str(), &new.labels)?;
+    }
     if let Some(former) = current {
         trash_if_nameless(c, repository, &former)?;
     }
     let kind = if current.is_some() { "file.moved" } else { "file.stored" };
-    record(
-        c,
-        &new.by,
-        kind,
-        Some(repository),
-        &json!({"path": new.path.as_str(), "digest": digest, "size": new.size}),
-    )?;
+    let mut body = json!({"path": new.path.as_str(), "digest": digest, "size": new.size});
+    if !new.labels.is_empty() {
+        body["labels"] = new.labels.to_json();
+    }
+    record(c, &new.by, kind, Some(repository), &body)?;
     failpoint::hit("file.named")?;
     Ok(current.map_or(FileStored::Created, FileStored::Replaced))
 }
@@ -223,7 +256,6 @@ fn point(c: &mut Conn, new: &NewFile) -> Outcome<()> {
         version::updated_by.eq(new.by.as_ref()),
         version::state.eq(LIVE),
         version::media_type.eq(&new.media_type),
-        version::labels.eq("{}"),
     );
     diesel::insert_into(version::table)
         .values((
