@@ -49,3 +49,17 @@ fn what_one_may_read_is_stored_by_its_checksum_and_what_not_is_absent() {
     assert_eq!(dev.get("/generic/acme/copies/a").expect(200).text(), "mine");
     assert_eq!(server.files("blobs").len(), 2);
 }
+
+#[test]
+fn the_newest_release_is_one_address() {
+    let (_server, dev) = with_developer();
+    for release in ["1.2", "1.10", "2.0.0-rc.1"] {
+        let path = format!("/generic/acme/firmware/{release}/fw.bin");
+        dev.call("PUT", &path).body(release.as_bytes()).expect(201);
+    }
+    for (asked, release) in [("@latest", "1.10"), ("@~1.2", "1.2"), ("@^2.0.0-0", "2.0.0-rc.1")] {
+        let answer = dev.get(&format!("/generic/acme/firmware/{asked}/fw.bin")).expect(302);
+        assert_eq!(answer.header("location"), format!("/generic/acme/firmware/{release}/fw.bin"));
+        assert_eq!(dev.get(answer.header("location")).expect(200).text(), release);
+    }
+}

@@ -13,9 +13,13 @@ mod labels;
 mod labels_tests;
 mod listing;
 mod media;
+mod newest;
+#[cfg(test)]
+mod newest_tests;
 mod op;
 mod parse;
 mod path;
+mod release;
 
 #[cfg(test)]
 mod files_tests;
@@ -51,6 +55,7 @@ impl FormatHandler for Generic {
             Act::ReadLabels { .. } => labels::read(stores, &granted).await,
             Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
+            Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
         };
         reply.map(json_error::with_common_headers)

@@ -1,6 +1,7 @@
 //! What can be asked about files, typed: the operation and the access it needs. How a request becomes one is `parse.rs`.
 
 use super::checksums::Promises;
+use super::release::Range;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -46,6 +47,15 @@ pub enum Act {
         /// The file.
         path: FilePath,
     },
+    /// `GET|HEAD …/@<range>/<rest>`: where the newest release of these is.
+    NewestRelease {
+        /// Which releases.
+        range: Range,
+        /// What of it: a file's path, or a folder's with its slash; nothing for all of it.
+        rest: String,
+        /// The query, as it came: it goes on with the client.
+        query: String,
+    },
     /// `PATCH …/<path>`.
     ChangeLabels {
         /// The file.
@@ -90,7 +100,9 @@ impl Operation for Op {
             actions,
         };
         match &self.act {
-            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::ListFiles { .. } => Needs::one(access(Actions::PULL)),
+            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::NewestRelease { .. } | Act::ListFiles { .. } => {
+                Needs::one(access(Actions::PULL))
+            }
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::PutFile { deploy, .. } => Needs::Access {

@@ -6,6 +6,7 @@ use super::checksums::Promises;
 use super::deploy;
 use super::labels;
 use super::media;
+use super::newest;
 use super::op::{Act, Op};
 use super::path::decode;
 use crate::body::content_length;
@@ -37,6 +38,9 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
         _ => (head.path, Labels::default()),
     };
     let (repository, rest) = split(path)?;
+    if let Some(act) = newest::of(head, &rest)? {
+        return Ok(Op { repository, act });
+    }
     let act = match rest {
         Place::Folder(folder) => match *head.method {
             Method::GET | Method::HEAD => Act::ListFiles {
@@ -75,7 +79,8 @@ fn bad(why: &'static str) -> Error {
     Error::invalid(What::Name, why)
 }
 
-enum Place {
+/// What a path is of.
+pub(super) enum Place {
     Folder(Option<FilePath>),
     File(FilePath),
 }

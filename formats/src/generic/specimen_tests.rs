@@ -21,7 +21,15 @@ pub(crate) struct Specimen;
 impl contract::Specimen for Specimen {
     type Format = Generic;
     const FORMAT: Generic = Generic;
-    const OPERATIONS: &'static [&'static str] = &["read file", "read labels", "put file", "change labels", "delete file", "list files"];
+    const OPERATIONS: &'static [&'static str] = &[
+        "read file",
+        "read labels",
+        "put file",
+        "change labels",
+        "delete file",
+        "newest release",
+        "list files",
+    ];
 
     fn operation(op: &Op) -> &'static str {
         match op.act {
@@ -29,6 +37,7 @@ impl contract::Specimen for Specimen {
             Act::PutFile { .. } => "put file",
             Act::ReadLabels { .. } => "read labels",
             Act::ChangeLabels { .. } => "change labels",
+            Act::NewestRelease { .. } => "newest release",
             Act::DeleteFile { .. } => "delete file",
             Act::ListFiles { .. } => "list files",
         }
@@ -92,6 +101,7 @@ impl contract::Specimen for Specimen {
                 Asks::Change(name.clone()),
                 200,
             ),
+            sample("find the newest release", get("@latest/fw.bin"), read(), 302),
             sample("list a repository", get(""), read(), 200),
             sample("list a repository without a slash", Request::get(base.clone()), read(), 200),
             sample("list a folder", get("1.2/"), read(), 200),

@@ -151,13 +151,14 @@ impl Weighter<(RepositoryId, Digest), BlobView> for BlobBytes {
     }
 }
 
-/// A file weighs its path, its blob's checksums and what is kept around them.
+/// A file weighs its path, its labels, its blob's checksums and what is kept around them.
 #[derive(Clone)]
 pub(super) struct FileBytes;
 
 impl Weighter<(RepositoryId, FilePath), FileView> for FileBytes {
     fn weight(&self, (_, path): &(RepositoryId, FilePath), view: &FileView) -> u64 {
-        (path.as_str().len() * 2 + view.blob.checksums.as_bytes().len()) as u64 + 1024
+        let labels: usize = view.labels.iter().map(|(key, value)| key.len() + value.len() + 96).sum();
+        (path.as_str().len() * 2 + view.blob.checksums.as_bytes().len() + labels) as u64 + 1024
     }
 }
 

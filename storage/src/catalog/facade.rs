@@ -435,6 +435,8 @@ units! {
     /// `Invalid`/`Request` when there would be too many.
     pub write label_file(at: Arc<RelabelFile>) -> Option<Labels> => label_file
         forgets |cache, _| cache.files.forget(&(at.repository, at.path.clone()));
+    /// First folders whose names begin as a version does; `None` when there are more than `most` such names.
+    pub read release_folders(repository: RepositoryId, most: usize) -> Option<Vec<String>> => release_folders;
     /// Content that is here and that may be read, in `limit` of the places that hold it in something live.
     pub read held(digest: Digest, visible: Visible, limit: usize) -> Option<HeldContent> => held;
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.

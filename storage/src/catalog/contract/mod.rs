@@ -16,6 +16,7 @@ mod manifests;
 mod projects;
 mod races;
 mod referrers;
+mod releases;
 mod repositories;
 mod schema;
 mod tags;

@@ -28,7 +28,7 @@ use std::sync::Arc;
 const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// The smallest text greater than every text that begins with `folder` and a slash.
-fn behind(folder: &str) -> String {
+pub(super) fn behind(folder: &str) -> String {
     // '0' follows '/' in ASCII, and names sort bytewise.
     format!("{folder}0")
 }
