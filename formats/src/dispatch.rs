@@ -234,8 +234,9 @@ const SLICE: usize = 64 * 1024;
 /// connection does not hold all of it a second time.
 fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Result<Reply> {
     let (len, stream, held) = match reply.body {
-        ReplyBody::Stream { len, stream } => (len, stream, 1),
-        ReplyBody::Bytes(bytes) if bytes.len() > SLICE => (bytes.len() as u64, slices(bytes.clone()), bytes.len() as u64),
+        ReplyBody::Stream { len, stream } => (Some(len), stream, 1),
+        ReplyBody::Unsized { stream } => (None, stream, 1),
+        ReplyBody::Bytes(bytes) if bytes.len() > SLICE => (Some(bytes.len() as u64), slices(bytes.clone()), bytes.len() as u64),
         small => {
             reply.body = small;
             return Ok(reply);
@@ -245,9 +246,10 @@ fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Resu
     let stream = stream.inspect(move |_| {
         let _until_the_end = &download;
     });
-    reply.body = ReplyBody::Stream {
-        len,
-        stream: Box::pin(stream),
+    let stream: ByteStream = Box::pin(stream);
+    reply.body = match len {
+        Some(len) => ReplyBody::Stream { len, stream },
+        None => ReplyBody::Unsized { stream },
     };
     Ok(reply)
 }

@@ -149,6 +149,12 @@ pub enum ReplyBody {
         /// The bytes.
         stream: ByteStream,
     },
+    /// Bytes as they come, of which nobody knows how many: an error in them ends the connection, so that what broke off
+    /// does not pass for the whole.
+    Unsized {
+        /// The bytes.
+        stream: ByteStream,
+    },
     /// The answer to a HEAD whose GET would carry `len` bytes.
     Omitted {
         /// How many.
@@ -190,10 +196,10 @@ impl Reply {
             .and_then(|(_, value)| value.to_str().ok())
     }
 
-    /// Bytes that the body announces.
+    /// Bytes that the body announces; 0 where it announces none.
     pub fn len(&self) -> u64 {
         match &self.body {
-            ReplyBody::Empty => 0,
+            ReplyBody::Empty | ReplyBody::Unsized { .. } => 0,
             ReplyBody::Bytes(bytes) => bytes.len() as u64,
             ReplyBody::Stream { len, .. } | ReplyBody::Omitted { len } => *len,
         }

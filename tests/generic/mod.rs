@@ -4,6 +4,7 @@
 mod conditions;
 mod durable;
 mod labels;
+mod folders;
 mod names;
 mod refusals;
 mod transfers;

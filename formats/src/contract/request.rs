@@ -164,6 +164,14 @@ impl Answer {
         match reply.body {
             ReplyBody::Empty | ReplyBody::Omitted { .. } => {}
             ReplyBody::Bytes(bytes) => body.extend_from_slice(&bytes),
+            ReplyBody::Unsized { mut stream } => {
+                while let Some(chunk) = stream.next().await {
+                    let chunk = chunk.unwrap();
+                    streamed = true;
+                    assert!(!chunk.is_empty(), "a chunk of nothing ends a body too early");
+                    body.extend_from_slice(&chunk);
+                }
+            }
             ReplyBody::Stream { mut stream, .. } => {
                 streamed = true;
                 while let Some(chunk) = stream.next().await {

@@ -5,6 +5,7 @@ use super::deploy;
 use super::media;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use super::path::file_address;
+use super::sums_file;
 use crate::body::fill;
 use crate::conditions::http_date;
 use crate::dispatch::Granted;
@@ -43,7 +44,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(unknown());
     };
     let Some(file) = granted.file() else {
-        return checksum(stores, granted, path).await;
+        return checksum(stores, granted, path, *head).await;
     };
     let (blob, digest) = (&file.blob, file.blob.digest);
     let plain = |status| {
@@ -100,9 +101,12 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     }
 }
 
-/// The checksum of the file beside which the path would stand.
-async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath) -> Result<Reply> {
+/// The checksum of the file beside which the path would stand, or those of the folder that it would stand in.
+async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath, head: bool) -> Result<Reply> {
     let repository = granted.repository().ok_or_else(unknown)?.id;
+    if let Some(folder) = sums_file::folder_of(path) {
+        return sums_file::read(stores, repository, folder, head).await;
+    }
     let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
     let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
     let line = checksums::line(&file, kind).ok_or_else(unknown)?;

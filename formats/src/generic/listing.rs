@@ -1,25 +1,81 @@
-//! What a folder holds, as JSON in pages.
+//! What a folder holds, in pages: as JSON for scripts, and as a page for browsers (`html.rs`).
 
 use super::files::{ASK_AGAIN, unknown};
+use super::html;
 use super::media;
 use super::op::{Act, Op};
 use super::path::address;
 use crate::dispatch::Granted;
-use crate::handler::{Reply, ReplyBody};
+use crate::handler::{Head, Reply, ReplyBody};
 use crate::paging::{cut, next_page};
 use granary_storage::catalog::FolderEntry;
 use granary_storage::clock::Millis;
 use granary_storage::{Error, Result, Stores, What};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, VARY};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// The form of a listing, and what chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON, for who asks for nothing else: the `Accept` of curl and wget (`*/*`).
+    Json,
+    /// A page, for who names `text/html`, as every browser does.
+    Html,
+    /// `?format=json`.
+    JsonByQuery,
+    /// `?format=html`.
+    HtmlByQuery,
+}
+
+impl Form {
+    /// That which a request asks for.
+    ///
+    /// # Errors
+    /// `Invalid`/`Request` for a `format` that is none of them.
+    pub(super) fn of(head: &Head<'_>) -> Result<Self> {
+        match head.query_value("format").as_deref() {
+            None => Ok(if prefers_html(&head.header_list("accept").unwrap_or_default()) {
+                Self::Html
+            } else {
+                Self::Json
+            }),
+            Some("json") => Ok(Self::JsonByQuery),
+            Some("html") => Ok(Self::HtmlByQuery),
+            Some(_) => Err(Error::invalid(What::Request, "a listing has the format json or html")),
+        }
+    }
+
+    /// What links to further listings carry, so that these have the same form.
+    fn query(self) -> &'static str {
+        match self {
+            Self::Json | Self::Html => "",
+            Self::JsonByQuery => "format=json",
+            Self::HtmlByQuery => "format=html",
+        }
+    }
+}
+
+/// Whether an `Accept` names HTML, and gives it no less than JSON (RFC 9110 §12.5.1).
+fn prefers_html(accept: &str) -> bool {
+    let weight = |wanted: &str| {
+        accept.split(',').find_map(|entry| {
+            let mut parts = entry.split(';').map(str::trim);
+            let named = parts.next()?.eq_ignore_ascii_case(wanted);
+            let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            named.then(|| q.map_or(1.0, |q| q.parse::<f32>().unwrap_or(0.0)))
+        })
+    };
+    let html = weight("text/html").unwrap_or(0.0);
+    html > 0.0 && html >= weight("application/json").unwrap_or(0.0)
+}
+
 /// `GET` and `HEAD …/` and `…/<path>/`.
 pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Op { repository: name, act } = granted.op();
-    let Act::ListFiles { folder, page } = act else {
+    let Act::ListFiles { folder, page, form } = act else {
         return Err(unknown());
     };
     let nothing = || Error::not_found(What::File, "there is no such folder");
@@ -33,19 +89,41 @@ pub(super) async fn list(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     }
     let next = cut(&mut entries, page, FolderEntry::marker);
     let shown = folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
-    let body = json!({
-        "repository": name.as_str(),
-        "path": shown,
-        "entries": entries.iter().map(entry).collect::<Vec<Value>>(),
-    });
-    let reply = Reply::new(StatusCode::OK)
-        .header(CONTENT_TYPE, "application/json")
-        .header(CACHE_CONTROL, ASK_AGAIN)
-        .with(ReplyBody::Bytes(format!("{body}\n").into()));
-    Ok(match next {
-        Some(last) => next_page(reply, &address(name, &shown), page, &last, ""),
+    let filter = match form.query() {
+        "" => String::new(),
+        query => format!("&{query}"),
+    };
+    let linked = |reply: Reply| match &next {
+        Some(last) => next_page(reply, &address(name, &shown), page, last, &filter),
         None => reply,
-    })
+    };
+    let reply = match form {
+        Form::Json | Form::JsonByQuery => {
+            let body = json!({
+                "repository": name.as_str(),
+                "path": shown,
+                "entries": entries.iter().map(entry).collect::<Vec<Value>>(),
+            });
+            let reply = Reply::new(StatusCode::OK)
+                .header(CONTENT_TYPE, "application/json")
+                .header(CACHE_CONTROL, ASK_AGAIN);
+            linked(reply.with(ReplyBody::Bytes(format!("{body}\n").into())))
+        }
+        Form::Html | Form::HtmlByQuery => {
+            let link = linked(Reply::new(StatusCode::OK));
+            let next = link.get(&LINK).and_then(|link| link.split(['<', '>']).nth(1));
+            let query = filter.replacen('&', "?", 1);
+            let folder = html::Folder {
+                repository: name,
+                path: &shown,
+                entries: &entries,
+                next,
+                query: &query,
+            };
+            linked(folder.reply())
+        }
+    };
+    Ok(reply.header(VARY, "Accept"))
 }
 
 fn entry(entry: &FolderEntry) -> Value {
@@ -71,7 +149,7 @@ fn entry(entry: &FolderEntry) -> Value {
 }
 
 /// A time as RFC 3339 with seconds, UTC; the epoch for a time that no calendar holds.
-fn rfc3339(at: Millis) -> String {
+pub(super) fn rfc3339(at: Millis) -> String {
     let time = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).unwrap_or_default()
 }

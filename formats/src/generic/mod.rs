@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod labels;
 #[cfg(test)]
 mod labels_tests;
+mod html;
 mod listing;
 mod media;
 mod newest;
@@ -20,9 +21,12 @@ mod op;
 mod parse;
 mod path;
 mod release;
+mod sums_file;
 
 #[cfg(test)]
 mod files_tests;
+#[cfg(test)]
+mod folder_tests;
 #[cfg(test)]
 mod parse_tests;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::checksums::Promises;
 use super::release::Range;
+use super::listing::Form;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -78,6 +79,8 @@ pub enum Act {
         folder: Option<FilePath>,
         /// The page.
         page: Page,
+        /// As what it is shown.
+        form: Form,
     },
 }
 

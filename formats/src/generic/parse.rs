@@ -5,6 +5,7 @@
 use super::checksums::Promises;
 use super::deploy;
 use super::labels;
+use super::listing::Form;
 use super::media;
 use super::newest;
 use super::op::{Act, Op};
@@ -46,6 +47,7 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
             Method::GET | Method::HEAD => Act::ListFiles {
                 folder,
                 page: page(head, limits)?,
+                form: Form::of(head)?,
             },
             Method::PUT => return Err(bad("the path ends in a slash: name the file that is to be stored in this folder")),
             Method::DELETE => return Err(bad("the path ends in a slash: a folder goes with the last file in it")),

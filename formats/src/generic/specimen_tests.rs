@@ -105,6 +105,8 @@ impl contract::Specimen for Specimen {
             sample("list a repository", get(""), read(), 200),
             sample("list a repository without a slash", Request::get(base.clone()), read(), 200),
             sample("list a folder", get("1.2/"), read(), 200),
+            sample("list a folder as a page", get("?format=html&n=1"), read(), 200),
+            sample("read the checksums of a folder", get("1.2/SHA256SUMS"), read(), 200),
             sample("delete a file", delete, remove(), 204),
         ]
     }

@@ -4,7 +4,7 @@
 use super::connections;
 use super::origin::origin;
 use super::state::State;
-use actix_web::body::{BodySize, BoxBody, MessageBody, SizedStream};
+use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody, None as NoBody, SizedStream};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -93,6 +93,8 @@ pub(super) fn respond(reply: Reply, head: bool) -> HttpResponse {
         ReplyBody::Omitted { len } => BoxBody::new(LengthOnly(len)),
         ReplyBody::Bytes(bytes) if head => BoxBody::new(LengthOnly(bytes.len() as u64)),
         ReplyBody::Stream { len, .. } if head => BoxBody::new(LengthOnly(len)),
+        ReplyBody::Unsized { .. } if head => BoxBody::new(NoBody::new()),
+        ReplyBody::Unsized { stream } => BoxBody::new(BodyStream::new(stream)),
         ReplyBody::Bytes(bytes) => BoxBody::new(bytes),
         ReplyBody::Stream { len, stream } => BoxBody::new(SizedStream::new(len, stream)),
     };

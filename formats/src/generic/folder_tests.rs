@@ -1,0 +1,123 @@
+//! Folders as browsers and scripts see them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::specimen_tests::put;
+use crate::contract::request::{Answer, Request};
+use crate::contract::stories;
+use crate::contract::world::World;
+use granary_storage::Digest;
+
+stories! {
+    a_browser_sees_a_folder_as_a_page_and_a_script_as_json
+    a_page_leads_to_the_next_one_in_the_same_form
+    a_name_in_a_page_is_nothing_but_a_name
+    the_checksums_of_a_folder_come_in_one_file
+    a_stored_file_of_checksums_wins
+}
+
+const BASE: &str = "/generic/acme/firmware";
+
+async fn stored(world: &World, path: &str) {
+    let answer = world.open().ask(&put(format!("{BASE}/{path}"), "abc")).await;
+    answer.expect(201);
+}
+
+async fn get(world: &World, target: &str) -> Answer {
+    world.open().ask(&Request::get(target)).await
+}
+
+async fn accepting(world: &World, accept: &str) -> Answer {
+    let request = Request::get(format!("{BASE}/")).header("accept", accept);
+    world.open().ask(&request).await.expect(200)
+}
+
+fn text(answer: &Answer) -> String {
+    String::from_utf8(answer.body.to_vec()).unwrap()
+}
+
+async fn a_browser_sees_a_folder_as_a_page_and_a_script_as_json(world: World) {
+    stored(&world, "1.2/fw.bin").await;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, content_type) in [
+        (browser, "text/html; charset=utf-8"),
+        ("application/json;q=0.5, TEXT/HTML", "text/html; charset=utf-8"),
+        ("*/*", "application/json"),
+        ("text/html;q=0", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("", "application/json"),
+    ] {
+        let answer = accepting(&world, accept).await;
+        assert_eq!(answer.header("content-type"), Some(content_type), "{accept}");
+        assert_eq!(answer.header("vary"), Some("Accept"));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let page = get(&world, &format!("{BASE}/1.2/?format=html")).await.expect(200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+    let page = text(&page);
+    for part in [
+        "<a href=\"/generic/acme/firmware/?format=html\">../</a>",
+        "<a href=\"/generic/acme/firmware/1.2/fw.bin\">fw.bin</a></td><td>3</td><td>20",
+    ] {
+        assert!(page.contains(part), "{page}");
+    }
+    let json = Request::get(format!("{BASE}/?format=json")).header("accept", browser);
+    assert_eq!(world.open().ask(&json).await.expect(200).json()["entries"][0]["name"], "1.2/");
+    get(&world, &format!("{BASE}/?format=xml")).await.expect(400);
+    get(&world, &format!("{BASE}/none/?format=html")).await.expect(404);
+}
+
+async fn a_page_leads_to_the_next_one_in_the_same_form(world: World) {
+    for name in ["a", "b", "c&d"] {
+        stored(&world, name).await;
+    }
+    let mut next = Some(format!("{BASE}/?n=1&format=html"));
+    let mut seen = 0;
+    while let Some(target) = next {
+        let answer = get(&world, &target).await.expect(200);
+        seen += text(&answer).matches("<tr><td>").count();
+        next = answer.header("link").map(|link| link.split(['<', '>']).nth(1).unwrap().to_owned());
+        if let Some(next) = &next {
+            let shown = format!("<a rel=\"next\" href=\"{}\">", next.replace('&', "&amp;"));
+            assert!(text(&answer).contains(&shown), "{}", text(&answer));
+        }
+    }
+    assert_eq!(seen, 3);
+}
+
+async fn a_name_in_a_page_is_nothing_but_a_name(world: World) {
+    stored(&world, "%3Cscript%3E%22'&amp/x").await;
+    let root = text(&get(&world, &format!("{BASE}/?format=html")).await.expect(200));
+    assert!(root.contains("\">&lt;script&gt;&quot;&#39;&amp;amp/</a>"), "{root}");
+    assert!(
+        root.contains("href=\"/generic/acme/firmware/%3Cscript%3E%22%27%26amp/?format=html\""),
+        "{root}"
+    );
+    let folder = format!("{BASE}/%3Cscript%3E%22'&amp/?format=html");
+    let inside = text(&get(&world, &folder).await.expect(200));
+    assert!(inside.contains("<title>Index of /generic/acme/firmware/&lt;script&gt;"), "{inside}");
+    assert!(!inside.contains("<script"), "{inside}");
+}
+
+async fn the_checksums_of_a_folder_come_in_one_file(world: World) {
+    for name in ["1.2/a", "1.2/b", "1.2/deeper/c", "top"] {
+        stored(&world, name).await;
+    }
+    let hex = Digest::sha256(b"abc").hex();
+    let sums = get(&world, &format!("{BASE}/1.2/SHA256SUMS")).await.expect(200);
+    assert_eq!(text(&sums), format!("{hex}  a\n{hex}  b\n"));
+    assert_eq!(sums.header("content-type"), Some("text/plain; charset=utf-8"));
+    let all = get(&world, &format!("{BASE}/SHA256SUMS")).await.expect(200);
+    assert_eq!(text(&all), format!("{hex}  top\n"));
+    for nothing in ["none/SHA256SUMS", "top/SHA256SUMS", "1.2/sha256sums", "1.2/SHA256SUMS/"] {
+        get(&world, &format!("{BASE}/{nothing}")).await.expect(404);
+    }
+    get(&world, "/generic/acme/none/SHA256SUMS").await.expect(404);
+}
+
+async fn a_stored_file_of_checksums_wins(world: World) {
+    stored(&world, "1.2/a").await;
+    stored(&world, "1.2/SHA256SUMS").await;
+    let sums = get(&world, &format!("{BASE}/1.2/SHA256SUMS")).await.expect(200);
+    assert_eq!(text(&sums), "abc");
+}

@@ -1,0 +1,52 @@
+//! Folders over plain HTTP: pages for browsers, and checksums for whoever fetched all of it.
+
+use super::with_developer;
+use crate::support::{bytes, sha256};
+
+const BASE: &str = "/generic/acme/firmware/1.2";
+
+#[test]
+fn a_browser_gets_a_page_that_leads_to_the_files() {
+    let (server, dev) = with_developer();
+    dev.call("PUT", &format!("{BASE}/a%20%3Cb%3E")).body(b"abc").expect(201);
+    let page = dev.call("GET", &format!("{BASE}/")).header("Accept", "text/html,*/*;q=0.8").send();
+    let page = page.expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert!(page.header("content-security-policy").starts_with("default-src 'none';"));
+    let link = format!("<a href=\"{BASE}/a%20%3Cb%3E\">a &lt;b&gt;</a>");
+    assert!(page.text().contains(&link), "{}", page.text());
+    assert_eq!(dev.get(&format!("{BASE}/")).expect(200).header("content-type"), "application/json");
+    server.anonymous().get(&format!("{BASE}/?format=html")).expect(401);
+    server.account("outsider").get(&format!("{BASE}/?format=html")).expect(403);
+}
+
+#[test]
+fn the_checksums_of_a_folder_of_many_files_come_in_one_answer() {
+    let (server, dev) = with_developer();
+    let names: Vec<String> = (0..1100).map(|number| format!("{number:04}")).collect();
+    std::thread::scope(|scope| {
+        for part in names.chunks(names.len().div_ceil(8)) {
+            let dev = dev.clone();
+            scope.spawn(move || {
+                for name in part {
+                    dev.call("PUT", &format!("{BASE}/{name}")).body(name.as_bytes()).expect(201);
+                }
+            });
+        }
+    });
+    let line = |name: &String| format!("{}  {name}\n", &sha256(name.as_bytes())[7..]);
+    let expected: String = names.iter().map(line).collect();
+    let path = format!("{BASE}/SHA256SUMS");
+    let sums = dev.get(&path).expect(200);
+    assert_eq!(sums.text(), expected);
+    let head = dev.head(&path).expect(200);
+    assert_eq!(head.header("content-type"), "text/plain; charset=utf-8");
+    assert!(head.body.is_empty());
+    server.anonymous().get(&path).expect(401);
+    server.account("outsider").get(&path).expect(403);
+    // A real one wins.
+    let own = bytes(1, 100);
+    dev.call("PUT", &path).body(&own).expect(201);
+    assert!(dev.get(&path).expect(200).body == own);
+}
