@@ -82,6 +82,7 @@ fn limits(config: &Config) -> Limits {
         manifest_references: set.manifest_references,
         tag_parameters: set.tag_parameters,
         ranges_per_request: set.ranges_per_request,
+        sidecar_bytes: set.sidecar_bytes,
         page_bytes: set.page_bytes,
         chart_bytes: set.chart_bytes,
         chart_file_bytes: set.chart_file_bytes,

@@ -26,6 +26,8 @@ pub struct Limits {
     pub tag_parameters: usize,
     /// Ranges in one `Range` header, at most.
     pub ranges_per_request: usize,
+    /// Bytes of a checksum that is sent to be held against a file, at most.
+    pub sidecar_bytes: u64,
     /// Bytes of descriptors on a page of referrers, at most, unless the first alone has more.
     pub page_bytes: u64,
     /// Large answers that are under way at once, at most; each counts once for every [`crate::downloads::PLACE`] that it holds.
@@ -77,6 +79,7 @@ impl Default for Limits {
             manifest_references: 10_000,
             tag_parameters: 64,
             ranges_per_request: 32,
+            sidecar_bytes: 8 * 1024,
             page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,

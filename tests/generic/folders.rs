@@ -1,6 +1,6 @@
 //! Folders over plain HTTP: pages for browsers, and checksums for whoever fetched all of it.
 
-use super::with_developer;
+use super::{names, refused, with_developer};
 use crate::support::{bytes, sha256};
 
 const BASE: &str = "/generic/acme/firmware/1.2";
@@ -49,4 +49,20 @@ fn the_checksums_of_a_folder_of_many_files_come_in_one_answer() {
     let own = bytes(1, 100);
     dev.call("PUT", &path).body(&own).expect(201);
     assert!(dev.get(&path).expect(200).body == own);
+}
+
+#[test]
+fn a_checksum_sent_beside_its_file_is_verified_and_not_kept() {
+    let (server, dev) = with_developer();
+    let path = format!("{BASE}/fw.bin");
+    dev.call("PUT", &path).body(b"abc").expect(201);
+    let line = dev.get(&format!("{path}.sha512")).expect(200).text();
+    let put = |text: &str| dev.call("PUT", &format!("{path}.sha512")).body(text.as_bytes());
+    put(&line).expect(200);
+    let sentence = refused(&put(&line.replace("fw.bin", "other.bin")), 422);
+    assert!(sentence.starts_with("this is not the sha512 checksum of 1.2/fw.bin"), "{sentence}");
+    refused(&put(&"x".repeat(10_000)), 413);
+    let viewer = server.member("viewer", "acme", "viewer");
+    refused(&viewer.call("PUT", &format!("{path}.sha512")).body(line.as_bytes()), 403);
+    assert_eq!(names(&dev, &format!("{BASE}/")), ["fw.bin"]);
 }

@@ -3,8 +3,8 @@
 
 mod conditions;
 mod durable;
-mod labels;
 mod folders;
+mod labels;
 mod names;
 mod refusals;
 mod transfers;

@@ -5,7 +5,7 @@ use super::deploy;
 use super::media;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use super::path::file_address;
-use super::sums_file;
+use super::{sidecar, sums_file};
 use crate::body::fill;
 use crate::conditions::http_date;
 use crate::dispatch::Granted;
@@ -133,9 +133,15 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         return Err(unknown());
     };
     let may_overwrite = granted.optional(OPTIONAL_OVERWRITE) == Held::Yes;
-    check_place(stores, granted).await?;
+    let place = check_place(stores, granted).await?;
     if *deploy {
         return deploy::by_checksum(stores, granted).await;
+    }
+    // A real file that stands there already stays one.
+    if place.current.is_none()
+        && let Some(claimed) = sidecar::of(stores, granted, path).await?
+    {
+        return sidecar::verify(stores, granted, claimed, body, *length).await;
     }
     let limit = stores.limits.blob_bytes;
     if length.is_some_and(|length| length > limit) {
@@ -202,7 +208,7 @@ pub(super) fn told(op: &Op, path: &FilePath, stored: FileStored, digest: &Digest
 
 /// Refuses what would be refused in the end, before a byte of the body is read. The transaction that stores the file
 /// tests all of it again.
-async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<()> {
+async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<FilePlace> {
     let Act::PutFile {
         path, condition, promises, ..
     } = &granted.op().act
@@ -227,7 +233,7 @@ async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<()> {
             format!("{path} exists, and you may not store other content there; if it is the same content, say so with X-Checksum-Sha256");
         return Err(Error::new(ErrorKind::Denied, What::File, sentence));
     }
-    Ok(())
+    Ok(place)
 }
 
 /// `DELETE …/<path>`.

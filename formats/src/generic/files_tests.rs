@@ -112,8 +112,13 @@ async fn checksums_stand_beside_a_file_unless_a_real_file_does(world: World) {
     }
     world.open().ask(&get("/generic/acme/firmware/1.2/.sha256")).await.expect(404);
     world.open().ask(&Request::delete(format!("{FW}.sha256"))).await.expect(404);
-    stored(&world, &format!("{FW}.md5"), "signed elsewhere").await.expect(201);
-    assert_eq!(text(&world, &format!("{FW}.md5")).await, "signed elsewhere");
+    // One that was there before its file.
+    let early = "/generic/acme/firmware/1.2/early.bin";
+    stored(&world, &format!("{early}.md5"), "signed elsewhere").await.expect(201);
+    stored(&world, early, "abc").await.expect(201);
+    assert_eq!(text(&world, &format!("{early}.md5")).await, "signed elsewhere");
+    stored(&world, &format!("{early}.md5"), "signed again").await.expect(200);
+    assert_eq!(text(&world, &format!("{early}.md5")).await, "signed again");
 }
 
 async fn a_promise_that_does_not_hold_leaves_nothing(world: World) {

@@ -13,6 +13,7 @@ stories! {
     a_name_in_a_page_is_nothing_but_a_name
     the_checksums_of_a_folder_come_in_one_file
     a_stored_file_of_checksums_wins
+    a_checksum_that_is_sent_after_its_file_is_held_against_it
 }
 
 const BASE: &str = "/generic/acme/firmware";
@@ -120,4 +121,36 @@ async fn a_stored_file_of_checksums_wins(world: World) {
     stored(&world, "1.2/SHA256SUMS").await;
     let sums = get(&world, &format!("{BASE}/1.2/SHA256SUMS")).await.expect(200);
     assert_eq!(text(&sums), "abc");
+}
+
+async fn a_checksum_that_is_sent_after_its_file_is_held_against_it(world: World) {
+    stored(&world, "1.2/a.bin").await;
+    let before = world.snapshot().await;
+    let hex = Digest::sha256(b"abc").hex();
+    let other = Digest::sha256(b"other").hex();
+    let md5 = "900150983cd24fb0d6963f7d28e17f72";
+    let long = "a".repeat(9000);
+    for (kind, sent, status) in [
+        ("sha256", hex.clone(), 200),
+        ("sha256", format!("{}\n", hex.to_uppercase()), 200),
+        ("sha256", format!("{hex}  a.bin\n"), 200),
+        ("sha256", format!("{hex} *dist/a.bin\r\n"), 200),
+        ("md5", md5.to_owned(), 200),
+        ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d  a.bin".to_owned(), 200),
+        ("sha256", other.clone(), 422),
+        ("sha256", format!("{hex}  b.bin\n"), 422),
+        ("sha256", format!("{hex} a.bin\n"), 422),
+        ("sha256", format!("{hex}  a.bin\n{other}  b.bin\n"), 422),
+        ("sha256", md5.to_owned(), 422),
+        ("sha512", "signed elsewhere".to_owned(), 422),
+        ("sha512", String::new(), 422),
+        ("sha512", long, 413),
+    ] {
+        let answer = world.open().ask(&put(format!("{BASE}/1.2/a.bin.{kind}"), sent.clone())).await;
+        assert_eq!(answer.status, status, "{kind} {sent}: {answer:?}");
+        if status == 200 {
+            assert_eq!(answer.json()["verified"], kind);
+        }
+    }
+    assert_eq!(world.snapshot().await, before);
 }

@@ -8,10 +8,10 @@ mod deploy_tests;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod html;
 mod labels;
 #[cfg(test)]
 mod labels_tests;
-mod html;
 mod listing;
 mod media;
 mod newest;
@@ -21,6 +21,7 @@ mod op;
 mod parse;
 mod path;
 mod release;
+mod sidecar;
 mod sums_file;
 
 #[cfg(test)]

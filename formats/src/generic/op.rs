@@ -1,8 +1,8 @@
 //! What can be asked about files, typed: the operation and the access it needs. How a request becomes one is `parse.rs`.
 
 use super::checksums::Promises;
-use super::release::Range;
 use super::listing::Form;
+use super::release::Range;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;

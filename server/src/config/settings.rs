@@ -180,6 +180,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Ranges of one request, at most; more are answered with the whole.",
     ),
     setting(
+        "limits.sidecar_bytes",
+        "8KiB",
+        "A checksum that is sent to be held against a file (fw.bin.sha256), at most.",
+    ),
+    setting(
         "limits.chart_bytes",
         "100MiB",
         "A chart's archive, packed and unpacked, at most; Helm itself stops here.",
