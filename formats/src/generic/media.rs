@@ -20,7 +20,7 @@ pub(super) fn named(content_type: &str) -> Option<String> {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
     let is_type = essence.split_once('/').is_some_and(|(kind, of)| token(kind) && token(of));
-    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b',');
     (is_type && printable && text.len() <= MEDIA_TYPE_MAX && !SAYS_NOTHING.contains(&essence.as_str())).then(|| text.to_owned())
 }
 
@@ -32,18 +32,27 @@ pub(super) fn of(named: Option<&str>, file_name: &str) -> String {
     }
 }
 
-/// Whether a browser would run what is in such a file, with the rights of this server's pages.
+/// Whether a browser might run what is in such a file, with the rights of this server's pages: whatever is not known to
+/// be only looked at, heard or kept. What stands behind the first comma is another type to a browser (Fetch, "extract a
+/// MIME type"), so nothing with a comma is known.
 pub(super) fn is_active(media_type: &str) -> bool {
     let essence = essence(media_type);
-    let (_, subtype) = essence.split_once('/').unwrap_or(("", &essence));
-    subtype.contains("html")
-        || subtype.contains("javascript")
-        || subtype.contains("ecmascript")
-        || subtype == "xml"
-        || subtype.ends_with("+xml")
-        || subtype == "xml-dtd"
-        || subtype.contains("shockwave")
-        || subtype == "xslt"
+    let Some((kind, subtype)) = essence.split_once('/') else {
+        return true;
+    };
+    let passive = match kind {
+        "image" | "audio" | "video" | "font" => !subtype.contains("svg") && !subtype.contains("xml"),
+        "text" => ["plain", "csv", "markdown", "tab-separated-values"].contains(&subtype),
+        "application" => {
+            ["octet-stream", "json", "pdf", "toml", "yaml", "x-yaml", "x-tar"].contains(&subtype)
+                || subtype.ends_with("+json")
+                || subtype.ends_with("zip")
+                || subtype.ends_with("compressed")
+                || subtype.ends_with("package")
+        }
+        _ => false,
+    };
+    !passive || media_type.contains(',')
 }
 
 fn essence(media_type: &str) -> String {
@@ -68,6 +77,7 @@ mod tests {
             ("text/", None),
             ("te xt/plain", None),
             ("text/plain\u{1}", None),
+            ("text/plain;a=b, text/html", None),
         ] {
             assert_eq!(named(content_type).as_deref(), kept, "{content_type:?}");
         }
@@ -105,6 +115,13 @@ mod tests {
             "application/xml",
             "application/atom+xml",
             "text/ecmascript",
+            "text/xsl",
+            "text/xml-external-parsed-entity",
+            "multipart/x-mixed-replace; boundary=x",
+            "message/rfc822",
+            "text/plain;a=b, text/html",
+            "text/plain,text/html",
+            "",
         ] {
             assert!(is_active(active), "{active}");
         }
@@ -115,6 +132,10 @@ mod tests {
             "application/json",
             "application/gzip",
             "application/pdf",
+            "application/vnd.debian.binary-package",
+            "application/x-gzip",
+            "application/spdx+json",
+            "text/csv; charset=utf-8",
         ] {
             assert!(!is_active(passive), "{passive}");
         }
