@@ -50,7 +50,7 @@ pub trait Headers {
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 16] = [
+const MEANINGFUL: [&str; 21] = [
     "content-digest",
     "content-length",
     "content-md5",
@@ -62,6 +62,11 @@ const MEANINGFUL: [&str; 16] = [
     "if-range",
     "range",
     "repr-digest",
+    "tus-resumable",
+    "upload-checksum",
+    "upload-length",
+    "upload-metadata",
+    "upload-offset",
     "x-checksum-deploy",
     "x-checksum-md5",
     "x-checksum-sha1",

@@ -30,6 +30,7 @@ pub fn formats() -> Registry {
     Registry::default()
         .with(oci::Oci)
         .with(generic::Generic)
+        .with(generic::Sessions)
         .with(helm.api())
         .with(helm)
 }

@@ -4,7 +4,7 @@
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, ErrorKind, Result, What};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha512};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::fmt;
 
 /// An algorithm of a checksum.
@@ -147,6 +147,52 @@ impl FileSums {
             SumKind::Sha1 => Some(&self.sha1),
             SumKind::Md5 => Some(&self.md5),
         }
+    }
+}
+
+/// Makes one [`Sum`] from a stream.
+#[derive(Clone)]
+pub enum Summing {
+    /// SHA-256.
+    Sha256(Sha256),
+    /// SHA-512.
+    Sha512(Sha512),
+    /// SHA-1.
+    Sha1(Sha1),
+    /// MD5.
+    Md5(md5::Md5),
+}
+
+impl Summing {
+    /// Of nothing yet.
+    pub fn new(kind: SumKind) -> Self {
+        match kind {
+            SumKind::Sha256 => Self::Sha256(Sha256::new()),
+            SumKind::Sha512 => Self::Sha512(Sha512::new()),
+            SumKind::Sha1 => Self::Sha1(Sha1::new()),
+            SumKind::Md5 => Self::Md5(md5::Md5::new()),
+        }
+    }
+
+    /// Takes in `bytes`.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+            Self::Sha1(hasher) => hasher.update(bytes),
+            Self::Md5(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// Whether everything taken in has this checksum; one of another kind it never has.
+    pub fn is(self, sum: &Sum) -> bool {
+        let (kind, raw) = match self {
+            Self::Sha256(hasher) => (SumKind::Sha256, hasher.finalize().to_vec()),
+            Self::Sha512(hasher) => (SumKind::Sha512, hasher.finalize().to_vec()),
+            Self::Sha1(hasher) => (SumKind::Sha1, hasher.finalize().to_vec()),
+            Self::Md5(hasher) => (SumKind::Md5, hasher.finalize().to_vec()),
+        };
+        Sum::from_bytes(kind, &raw) == Some(*sum)
     }
 }
 

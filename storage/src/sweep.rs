@@ -40,6 +40,7 @@ pub async fn sweep(stores: &Stores, orphan_age: Duration) -> Result<Swept> {
             break;
         }
     }
+    stores.catalog.sweep_tus_uploads(clock::now()).await?;
     let old = clock::now() - clock::millis(orphan_age);
     let mut files = stores.blobs.list().await?;
     while let Some(batch) = files.next().await {

@@ -91,6 +91,19 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         cells.push(("DELETE", Open, "ListFiles", 400));
         cells
     };
+    let root = || {
+        let mut cells = folder();
+        cells.push(("POST", Push, "StartUpload", 409));
+        cells.push(("OPTIONS", Push, "UploadAbilities", 409));
+        cells
+    };
+    // Without the version of the protocol nothing is done, whoever may.
+    let session = vec![
+        ("HEAD", Login, "UploadStatus", 412),
+        ("PATCH", Login, "Append", 412),
+        ("DELETE", Login, "CancelUpload", 412),
+        ("OPTIONS", Login, "UploadOptions", 204),
+    ];
     let start = || vec![("POST", Push, "StartUpload", 202)];
     let mut token = read(Token, "token", 200);
     // Without a form there is no grant_type in it.
@@ -129,8 +142,9 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/generic/{full}/1.0/absent"), file()),
         of(format!("/generic/{full}/1.0/absent.sha256"), file()),
         of(format!("/generic/{full}/1.0/"), folder()),
-        of(format!("/generic/{full}/"), folder()),
-        of(format!("/generic/{full}"), folder()),
+        of(format!("/generic/{full}/"), root()),
+        of(format!("/generic/{full}"), root()),
+        of(format!("/uploads/{id}"), session),
         of(format!("{helm}/index.yaml"), read(PullUnder, "Index", 200)),
         of(format!("{helm}/index.json"), read(PullUnder, "Index", 200)),
         of(format!("{helm}/charts/{segment}-1.0.0.tgz"), archive()),
@@ -341,6 +355,7 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let sources = [
         include_str!("../../formats/src/oci/op.rs"),
         include_str!("../../formats/src/generic/op.rs"),
+        include_str!("../../formats/src/generic/tus_op.rs"),
         include_str!("../../formats/src/helm/op.rs"),
     ];
     let mut acts: BTreeSet<&str> = BTreeSet::new();
@@ -365,7 +380,7 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let plain: BTreeSet<&str> = routes
         .iter()
         .map(|route| route.path.as_str())
-        .filter(|path| !["/v2", "/generic", "/helm"].iter().any(|mount| path.starts_with(mount)))
+        .filter(|path| !["/v2", "/generic", "/uploads", "/helm"].iter().any(|mount| path.starts_with(mount)))
         .collect();
     assert_eq!(paths, plain);
 

@@ -8,6 +8,7 @@ mod labels;
 mod names;
 mod refusals;
 mod transfers;
+mod tus;
 
 use crate::support::{Client, TestServer};
 

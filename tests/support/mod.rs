@@ -15,7 +15,7 @@ mod server;
 mod signing_key;
 mod wire;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Call, Client};
 pub(crate) use command::{Ran, granary};
 pub(crate) use content::{
     DOCKER_IMAGE, DOCKER_LIST, Image, Manifest, OCI_ARTIFACT, OCI_IMAGE, OCI_INDEX, bytes, descriptor, sha256, sha512,

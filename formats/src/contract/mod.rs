@@ -202,5 +202,8 @@ contract! {
 
 #[test]
 fn every_format_of_this_build_has_a_specimen() {
-    assert_eq!(crate::formats().mounts(), MOUNTS);
+    let mut mounts = crate::formats().mounts();
+    // What goes on there began with an operation of files, and is told beside them.
+    mounts.retain(|mount| *mount != crate::generic::Sessions::MOUNT);
+    assert_eq!(mounts, MOUNTS);
 }

@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// Another file may be stored under the path at any time, and who may see it can change.
 pub(super) const ASK_AGAIN: &str = "private, no-cache";
 
+/// Why a path that holds something takes nothing else.
+pub(super) const OTHER_CONTENT: &str = "you may not store other content there";
+
 pub(super) fn unknown() -> Error {
     Error::not_found(What::File, "there is no such file")
 }
@@ -229,8 +232,7 @@ async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<FilePlace
     }
     let same = |current: Digest| promises.sha256() == Some(&Sum::from(current));
     if granted.optional(OPTIONAL_OVERWRITE) != Held::Yes && place.current.is_some_and(|current| !same(current)) {
-        let sentence =
-            format!("{path} exists, and you may not store other content there; if it is the same content, say so with X-Checksum-Sha256");
+        let sentence = format!("{path} exists, and {OTHER_CONTENT}; if it is the same content, say so with X-Checksum-Sha256");
         return Err(Error::new(ErrorKind::Denied, What::File, sentence));
     }
     Ok(place)

@@ -23,6 +23,10 @@ mod path;
 mod release;
 mod sidecar;
 mod sums_file;
+mod tus;
+mod tus_create;
+mod tus_headers;
+mod tus_op;
 
 #[cfg(test)]
 mod files_tests;
@@ -32,6 +36,8 @@ mod folder_tests;
 mod parse_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod tus_tests;
 
 use crate::dispatch::Granted;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
@@ -39,6 +45,7 @@ use crate::json_error;
 use granary_storage::catalog::StorageFormat;
 use granary_storage::{Error, Result, Stores};
 use op::{Act, Op};
+pub use tus::Sessions;
 
 /// The format.
 pub struct Generic;
@@ -62,6 +69,8 @@ impl FormatHandler for Generic {
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
+            Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
+            Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };
         reply.map(json_error::with_common_headers)
     }

@@ -10,6 +10,7 @@ use super::path::address;
 use super::release::Range;
 use crate::dispatch::Granted;
 use crate::handler::{Head, Reply};
+use granary_storage::name::FilePath;
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{Method, StatusCode};
@@ -39,11 +40,25 @@ pub(super) fn of(head: &Head<'_>, place: &Place) -> Result<Option<Act>> {
             rest,
             query: head.query.to_owned(),
         })),
-        Method::PUT => {
-            let why = "a path that begins with @ and a version or latest leads to a release: store the file in the release's own folder";
-            Err(Error::invalid(What::Name, why))
-        }
+        Method::PUT => Err(in_vain()),
         _ => Ok(None),
+    }
+}
+
+fn in_vain() -> Error {
+    let why = "a path that begins with @ and a version or latest leads to a release: store the file in the release's own folder";
+    Error::invalid(What::Name, why)
+}
+
+/// Refuses a path for a file where nobody could read it.
+///
+/// # Errors
+/// `Invalid`/`Name`.
+pub(super) fn check_readable(path: &FilePath) -> Result<()> {
+    let first = path.as_str().split_once('/').map(|(first, _)| first);
+    match first.and_then(|first| first.strip_prefix('@')).and_then(Range::read) {
+        Some(_) => Err(in_vain()),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::checksums::Promises;
 use super::listing::Form;
 use super::release::Range;
+use super::tus_create::Wanted;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -82,6 +83,13 @@ pub enum Act {
         /// As what it is shown.
         form: Form,
     },
+    /// `POST …/`: an upload in pieces (tus).
+    StartUpload {
+        /// What it is to become; `None` where the protocol's version is none that is spoken.
+        wanted: Option<Wanted>,
+    },
+    /// `OPTIONS …/`: what is known of tus.
+    UploadAbilities,
 }
 
 /// An operation and the repository it is about.
@@ -93,7 +101,7 @@ pub struct Op {
     pub act: Act,
 }
 
-/// The place of [`Action::Overwrite`] among the optional accesses of [`Act::PutFile`].
+/// The place of [`Action::Overwrite`] among the optional accesses of [`Act::PutFile`] and [`Act::StartUpload`].
 pub(super) const OPTIONAL_OVERWRITE: usize = 0;
 
 impl Operation for Op {
@@ -108,6 +116,12 @@ impl Operation for Op {
             }
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
+            Act::UploadAbilities => Needs::one(access(Action::Create.into())),
+            Act::StartUpload { .. } => Needs::Access {
+                required: vec![access(Action::Create.into())],
+                optional: vec![access(Action::Overwrite.into())],
+                across: false,
+            },
             Act::PutFile { deploy, .. } => Needs::Access {
                 required: vec![access(Action::Create.into())],
                 optional: vec![access(Action::Overwrite.into())],

@@ -10,6 +10,7 @@ use super::media;
 use super::newest;
 use super::op::{Act, Op};
 use super::path::decode;
+use super::tus_create;
 use crate::body::content_length;
 use crate::conditions::{ReadConditions, condition, date};
 use crate::handler::{Head, method_not_allowed};
@@ -49,8 +50,13 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
                 page: page(head, limits)?,
                 form: Form::of(head)?,
             },
+            Method::POST if folder.is_none() => Act::StartUpload {
+                wanted: tus_create::parse(head)?,
+            },
+            Method::OPTIONS if folder.is_none() => Act::UploadAbilities,
             Method::PUT => return Err(bad("the path ends in a slash: name the file that is to be stored in this folder")),
             Method::DELETE => return Err(bad("the path ends in a slash: a folder goes with the last file in it")),
+            _ if folder.is_none() => return Err(method_not_allowed("GET, HEAD, POST, OPTIONS")),
             _ => return Err(method_not_allowed("GET, HEAD")),
         },
         Place::File(path) => match *head.method {

@@ -112,7 +112,8 @@ fn nothing_is_stored_or_deleted_by_the_name_of_a_folder() {
         assert!(error.message().contains("slash"), "{error}");
     }
     for (request, allowed) in [
-        (Request::post("/acme/firmware/"), "GET, HEAD"),
+        (Request::patch("/acme/firmware/"), "GET, HEAD, POST, OPTIONS"),
+        (Request::post("/acme/firmware/1.2/"), "GET, HEAD"),
         (Request::post("/acme/firmware/x"), "GET, HEAD, PUT, PATCH, DELETE"),
         (Request::patch("/acme/firmware/x/"), "GET, HEAD"),
     ] {

@@ -29,6 +29,8 @@ impl contract::Specimen for Specimen {
         "delete file",
         "newest release",
         "list files",
+        "start upload",
+        "upload abilities",
     ];
 
     fn operation(op: &Op) -> &'static str {
@@ -40,6 +42,8 @@ impl contract::Specimen for Specimen {
             Act::NewestRelease { .. } => "newest release",
             Act::DeleteFile { .. } => "delete file",
             Act::ListFiles { .. } => "list files",
+            Act::StartUpload { .. } => "start upload",
+            Act::UploadAbilities => "upload abilities",
         }
     }
 
@@ -107,6 +111,21 @@ impl contract::Specimen for Specimen {
             sample("list a folder", get("1.2/"), read(), 200),
             sample("list a folder as a page", get("?format=html&n=1"), read(), 200),
             sample("read the checksums of a folder", get("1.2/SHA256SUMS"), read(), 200),
+            sample(
+                "start an upload in pieces",
+                Request::post(format!("{base}/"))
+                    .header("tus-resumable", "1.0.0")
+                    .header("upload-length", "10")
+                    .header("upload-metadata", "filename bmV3ZXI="),
+                write(),
+                201,
+            ),
+            sample(
+                "ask what is known of uploads in pieces",
+                Request::new(http::Method::OPTIONS, format!("{base}/")),
+                Asks::Session(name.clone()),
+                204,
+            ),
             sample("delete a file", delete, remove(), 204),
         ]
     }

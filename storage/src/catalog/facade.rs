@@ -8,6 +8,7 @@ use super::charts::{Chart, ChartVersion, ChartsUnder};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
+use super::tus::{NewTusUpload, TusUpload};
 use crate::access::{Role, Visible};
 use crate::blob::{Blob, StorageKey, UploadId};
 use crate::clock::Millis;
@@ -442,6 +443,17 @@ units! {
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
     pub write delete_file(repository: RepositoryId, path: FilePath, condition: Condition, by: Arc<str>) -> bool => delete_file
         forgets |cache, _| cache.files.forget(&(repository, path));
+
+    /// Remembers what a session's bytes are to become.
+    pub note add_tus_upload(new: NewTusUpload) -> () => add_tus_upload;
+    /// What an upload of this principal is to become, or became.
+    pub read tus_upload(id: UploadId, principal: Arc<str>) -> Option<TusUpload> => tus_upload;
+    /// Remembers that the file of an upload is stored.
+    pub note finish_tus_upload(id: UploadId) -> () => finish_tus_upload;
+    /// Forgets an upload.
+    pub note forget_tus_upload(id: UploadId) -> () => forget_tus_upload;
+    /// Forgets the uploads whose time and session are over; how many.
+    pub note sweep_tus_uploads(now: Millis) -> u64 => sweep_tus_uploads;
 
     /// What is listed under a prefix, or how it differs from what was at the generation `since`.
     pub read charts_under(prefix: Prefix, since: Option<i64>) -> ChartsUnder => charts_under;

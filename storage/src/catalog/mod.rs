@@ -18,6 +18,7 @@ mod model;
 #[allow(clippy::duplicate_mod, reason = "one text of queries, mounted for each database")]
 mod pg;
 mod schema;
+mod tus;
 
 /// How long a unit of work waits for a connection: the pool's own half a minute would hide from
 /// clients, and from whoever balances the load, that this node is in trouble.
@@ -26,3 +27,4 @@ const CONNECTION_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 pub use charts::*;
 pub use facade::{Catalog, Database};
 pub use model::*;
+pub use tus::*;

@@ -223,6 +223,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    tus_upload (id) {
+        id -> Text,
+        repository -> BigInt,
+        principal -> Text,
+        length -> BigInt,
+        metadata -> Text,
+        done -> Bool,
+        expires_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     project,
     repository,
@@ -235,10 +247,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     account,
     project_member,
     refresh_token,
-    chart
+    chart,
+    upload,
+    tus_upload
 );
 
 diesel::joinable!(repository -> project (project));
+diesel::joinable!(tus_upload -> repository (repository));
 diesel::joinable!(repository_blob -> blob (digest));
 diesel::joinable!(repository_blob -> repository (repository));
 diesel::joinable!(refresh_token -> account (account));

@@ -21,6 +21,7 @@ mod repositories;
 mod schema;
 mod tags;
 mod tokens;
+mod tus;
 mod unavailable;
 mod uploads;
 mod writer;

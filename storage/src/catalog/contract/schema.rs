@@ -81,6 +81,7 @@ macro_rules! reader {
                 chart: Chart,
                 chart_unlisted: (i64, String, String),
                 chart_event: (i64, String, i64, i64),
+                tus_upload: (String, i64, String, i64, String, bool, i64),
             )
         }
     };
@@ -109,7 +110,8 @@ async fn fill(database: &TestDatabase) {
     let api = repository(catalog, "acme/api").await;
     let layer = push_blob(catalog, api, "layer").await;
     push(catalog, manifest(api, "image").naming(layer, EdgeRole::Layer).tagged(&["1.0"])).await;
-    catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
+    let session = catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
+    catalog.add_tus_upload(tus::of(&session)).await.unwrap();
     push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
     labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;

@@ -19,6 +19,7 @@ mod repositories;
 mod rows;
 mod tags;
 mod tokens;
+mod tus;
 mod uploads;
 
 pub(crate) use accounts::*;
@@ -36,6 +37,7 @@ pub(crate) use releases::*;
 pub(crate) use repositories::*;
 pub(crate) use tags::*;
 pub(crate) use tokens::*;
+pub(crate) use tus::*;
 pub(crate) use uploads::*;
 
 use super::{Conn, dialect};
