@@ -162,7 +162,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 21);
+    assert_eq!(read(database).len(), 22);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {
