@@ -81,7 +81,22 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
     let file = || {
         let mut cells = read(Pull, "ReadFile", 404);
         cells.push(("PUT", Push, "PutFile", 409));
+        cells.push(("PATCH", Push, "ChangeLabels", 409));
         cells.push(("DELETE", Delete, "DeleteFile", 404));
+        cells
+    };
+    let labels = || {
+        let mut cells = file();
+        for cell in &mut cells[..2] {
+            cell.2 = "ReadLabels";
+        }
+        cells
+    };
+    let newest = || {
+        let mut cells = read(Pull, "NewestRelease", 404);
+        // Nothing is stored there, whoever asks; the rest is about a file of that name.
+        cells.push(("PUT", Open, "NewestRelease", 400));
+        cells.extend_from_slice(&file()[3..]);
         cells
     };
     let folder = || {
@@ -118,10 +133,21 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         cells.push(("PUT", PushUnder, "Upload", 400));
         cells
     };
-    let mut charts = read(PullUnder, "Charts", 200);
-    charts.push(("POST", PushUnder, "Upload", 400));
-    let mut version = read(Pull, "Version", 404);
-    version.push(("DELETE", Delete, "Delete", 404));
+    let signature = || {
+        let mut cells = read(PullUnder, "ReadFile", 404);
+        cells.push(("PUT", PushUnder, "Provenance", 400));
+        cells
+    };
+    let charts = || {
+        let mut cells = read(PullUnder, "Charts", 200);
+        cells.push(("POST", PushUnder, "Upload", 400));
+        cells
+    };
+    let version = || {
+        let mut cells = read(Pull, "Version", 404);
+        cells.push(("DELETE", Delete, "Delete", 404));
+        cells
+    };
     let of = |path: String, cells: Cells| Route { path, cells };
     vec![
         of("/livez".into(), read(Open, "livez", 200)),
@@ -141,6 +167,8 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/v2/{name}/blobs/uploads/{id}?digest={absent}"), upload),
         of(format!("/generic/{full}/1.0/absent"), file()),
         of(format!("/generic/{full}/1.0/absent.sha256"), file()),
+        of(format!("/generic/{full}/1.0/absent?labels"), labels()),
+        of(format!("/generic/{full}/@latest/absent"), newest()),
         of(format!("/generic/{full}/1.0/"), folder()),
         of(format!("/generic/{full}/"), root()),
         of(format!("/generic/{full}"), root()),
@@ -149,10 +177,18 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("{helm}/index.json"), read(PullUnder, "Index", 200)),
         of(format!("{helm}/charts/{segment}-1.0.0.tgz"), archive()),
         of(format!("{helm}/{segment}-1.0.0.tgz"), archive()),
-        of(format!("{helm}/charts/{segment}-1.0.0.tgz.prov"), read(PullUnder, "ReadFile", 404)),
-        of(format!("{helm}/api/charts"), charts),
+        of(format!("{helm}/charts/{segment}-1.0.0.tgz.prov"), signature()),
+        of(format!("{helm}/{segment}-1.0.0.tgz.prov"), signature()),
+        of(format!("{helm}/api/charts"), charts()),
+        of(format!("{helm}/api/prov"), vec![("POST", PushUnder, "Provenance", 400)]),
         of(format!("{helm}/api/charts/{segment}"), read(Pull, "Versions", 404)),
-        of(format!("{helm}/api/charts/{segment}/1.0"), version),
+        of(format!("{helm}/api/charts/{segment}/1.0"), version()),
+        of(format!("{helm}/api/charts/{segment}/1.0/values"), read(Pull, "Part", 404)),
+        of(format!("{helm}/health"), read(PullUnder, "Health", 200)),
+        of(format!("{helm}/info"), read(PullUnder, "Info", 200)),
+        of(format!("/api{helm}/charts"), charts()),
+        of(format!("/api{helm}/prov"), vec![("POST", PushUnder, "Provenance", 400)]),
+        of(format!("/api{helm}/charts/{segment}/1.0"), version()),
         of(format!("/v2/{name}/manifests/1.0"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/manifests/{present}"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/blobs/{layer}"), read(Pull, "ReadBlob", 200)),
@@ -304,7 +340,7 @@ fn walk(repository: &str, canonical: &str) {
                     // be asked for them first.
                     let asked_first = answer.status == 401 && !has.contains(&Login) && route.path.starts_with("/v2");
                     assert!(answer.status == 405 || asked_first, "{name}: {answer}");
-                    if answer.status == 405 && ["/v2", "/helm"].iter().any(|mount| route.path.starts_with(mount)) {
+                    if answer.status == 405 && ["/v2", "/helm", "/api/helm"].iter().any(|mount| route.path.starts_with(mount)) {
                         assert_eq!(answer.header("allow"), route.allow(), "{name}: {answer}");
                     }
                     continue;
@@ -380,13 +416,18 @@ fn no_route_of_the_source_is_missing_from_the_table() {
     let plain: BTreeSet<&str> = routes
         .iter()
         .map(|route| route.path.as_str())
-        .filter(|path| !["/v2", "/generic", "/uploads", "/helm"].iter().any(|mount| path.starts_with(mount)))
+        .filter(|path| {
+            !["/v2", "/generic", "/uploads", "/helm", "/api/helm"]
+                .iter()
+                .any(|mount| path.starts_with(mount))
+        })
         .collect();
     assert_eq!(paths, plain);
 
     let formats = include_str!("../../formats/src/lib.rs");
     let mounted = formats.matches(".with(").count() - formats.matches(".with(…)").count();
-    assert_eq!(mounted, sources.len(), "a format is mounted whose routes are not in the table");
+    // Helm's API is mounted before the prefix as well.
+    assert_eq!(mounted, sources.len() + 1, "a format is mounted whose routes are not in the table");
 }
 
 #[test]

@@ -88,11 +88,11 @@ impl Day {
         day
     }
 
-    /// A file that is new, one that takes another's place, and one that goes.
+    /// A file that is new, one that takes another's place, one that gets a label, and one that goes.
     fn files(&mut self, number: u64, admin: &Client) {
         let path = |name: &str| format!("/generic/acme/files-{number}/1.0/{name}");
         let content = |which: u64| bytes(number * 10 + which, 30_000);
-        for (name, which) in [("moving", 6), ("leaving", 7)] {
+        for (name, which) in [("moving", 6), ("leaving", 7), ("labelled", 10)] {
             admin.call("PUT", &path(name)).body(&content(which)).expect(201);
             self.world.insert(path(name), Some(content(which)));
         }
@@ -105,6 +105,15 @@ impl Day {
                 client.call("PUT", &path).attempt_body(&file)
             });
         }
+        let labelled = path("labelled");
+        let labels = format!("{labelled}?labels");
+        let before = admin.get(&labels).expect(200).text();
+        let after = before.replace(r#""labels":{}"#, r#""labels":{"stage":"released"}"#);
+        assert_ne!(before, after);
+        self.world.insert(labels.clone(), Some(before.into_bytes()));
+        self.step("a label", &[200], vec![(labels, Some(after.into_bytes()))], move |client| {
+            client.call("PATCH", &labelled).attempt_body(br#"{"labels":{"stage":"released"}}"#)
+        });
         let leaving = path("leaving");
         self.step("a file's deletion", &[204, 404], vec![(leaving.clone(), None)], move |client| {
             client.call("DELETE", &leaving).attempt()

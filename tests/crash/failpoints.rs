@@ -49,6 +49,7 @@ stories! {
     tag_deleted: "tag.deleted" by days;
     file_stored: "file.stored" by days;
     file_named: "file.named" by days;
+    file_labelled: "file.labelled" by days;
     file_deleted: "file.deleted" by days;
     catalog_before_commit: "catalog.before_commit" by days;
     catalog_after_commit: "catalog.after_commit" by days;

@@ -21,7 +21,10 @@ impl Path {
         if text.contains(char::is_control) {
             return refuse("holds control characters");
         }
-        // Helm takes a backslash for a separator too.
+        // Helm takes a backslash for the separator where there is one, and then a slash for a letter.
+        if text.contains('\\') && text.contains('/') {
+            return refuse("holds both slashes and backslashes");
+        }
         let text = text.replace('\\', "/");
         let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
         if text.starts_with('/') || drive {

@@ -62,6 +62,11 @@ impl Packed {
     }
 }
 
+/// One attribute (POSIX pax), of fewer than a hundred bytes and more than five.
+fn attributes(text: &str) -> Vec<u8> {
+    format!("{} {text}\n", text.len() + 4).into_bytes()
+}
+
 fn gzip(bytes: &[u8]) -> Bytes {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(bytes).unwrap();
@@ -118,15 +123,10 @@ fn chart_yaml_may_lie_anywhere_and_bear_a_mark_of_its_encoding() {
 #[test]
 fn names_and_attributes_that_stand_before_an_entry_count() {
     let long = format!("web/{}.txt", "x".repeat(150));
-    let attributes = |text: &str| format!("{} {text}\n", text.len() + 4);
     let packed = Packed::default()
         .entry(EntryType::GNULongName, b"././@LongLink", format!("{long}\0").as_bytes())
         .file("web/cut", "long")
-        .entry(
-            EntryType::XHeader,
-            b"web/PaxHeaders/1",
-            attributes("path=web/Chart.yaml").as_bytes(),
-        )
+        .entry(EntryType::XHeader, b"web/PaxHeaders/1", &attributes("path=web/Chart.yaml"))
         .file("web/other", chart_yaml("web", "1.0.0", ""))
         .pack();
     assert_eq!(read(&packed).unwrap().metadata.version, "1.0.0");
@@ -135,7 +135,6 @@ fn names_and_attributes_that_stand_before_an_entry_count() {
 #[test]
 fn every_fault_of_an_archive_has_a_sentence() {
     let chart = || Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", ""));
-    let attributes = |text: &str| format!("{} {text}\n", text.len() + 4).into_bytes();
     refused(b"", "its body is empty");
     refused(b"no archive", "no gzip archive");
     refused(
@@ -201,6 +200,78 @@ fn every_fault_of_an_archive_has_a_sentence() {
     let mut cut = Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", "")).0;
     cut.truncate(520);
     refused(&gzip(&cut), "ends in the middle");
+}
+
+/// What helm makes of each of these is another chart than the one that is listed: Go's reader decides otherwise.
+#[test]
+fn an_archive_that_helm_would_read_otherwise_is_refused() {
+    let chart = || Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", ""));
+    let (path, mtime) = (attributes("path=web/other"), attributes("mtime=1"));
+    let twice = "more than once";
+    refused(
+        &chart()
+            .entry(EntryType::GNULongName, b"x", b"web/Chart.yaml\0")
+            .entry(EntryType::XHeader, b"x", &path)
+            .file("web/y", "")
+            .pack(),
+        twice,
+    );
+    refused(
+        &chart()
+            .entry(EntryType::XHeader, b"x", &path)
+            .entry(EntryType::XHeader, b"x", &mtime)
+            .file("web/y", "")
+            .pack(),
+        twice,
+    );
+    refused(
+        &chart()
+            .entry(EntryType::XHeader, b"x", &path)
+            .entry(EntryType::XGlobalHeader, b"x", &mtime)
+            .file("web/y", "")
+            .pack(),
+        twice,
+    );
+    refused(&chart().file("web/x\\Chart.yaml", "").pack(), "both slashes and backslashes");
+    // One for each entry, and one of the whole archive, are what git and Go write.
+    let usual = Packed::default()
+        .entry(EntryType::XGlobalHeader, b"x", &mtime)
+        .entry(EntryType::XHeader, b"x", &attributes("path=web/Chart.yaml"))
+        .file("x", chart_yaml("web", "1.2.3", ""))
+        .entry(EntryType::XHeader, b"x", &path)
+        .file("x", "")
+        .pack();
+    assert_eq!(read(&usual).unwrap().metadata.name, "web");
+}
+
+#[test]
+fn a_field_in_another_spelling_is_refused() {
+    for (line, field) in [
+        ("Version: 9.9.9", "version"),
+        ("\"ver\u{17f}ion\": 9.9.9", "version"),
+        ("\"\u{212a}eywords\": [a]", "keywords"),
+        ("AppVersion: \"7\"", "appVersion"),
+        ("maintainers: [{Name: x}]", "name"),
+        ("dependencies: [{name: x, Alias: y}]", "alias"),
+    ] {
+        refused(&Packed::chart("web", "1.2.3", line), &format!("must be written {field}"));
+    }
+    assert!(read(&Packed::chart("web", "1.2.3", "versions: 1\n")).is_ok());
+}
+
+#[test]
+fn what_yaml_does_not_print_is_escaped_for_an_index() {
+    let text = "a\u{7f}\u{85}\u{2028}\u{feff}\u{ffff}ü\u{1f600}b";
+    let more = format!("annotations: {{\"k\\u2028\": {}}}\n", serde_json::to_string("v").unwrap());
+    let more = format!("{more}description: \"a\\x7f\\x85\\u2028\\uFEFF\\uFFFFü\\U0001F600b\"\n");
+    let found = read(&Packed::chart("web", "1.2.3", &more)).unwrap();
+    let json = found.metadata.to_json();
+    assert!(json.contains(r"a\u007f\u0085\u2028\ufeff\uffffü"), "{json}");
+    let back: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(back["description"], text);
+    assert_eq!(back["annotations"]["k\u{2028}"], "v");
+    let long = format!("annotations: {{? {} : v}}\n", "k".repeat(1001));
+    refused(&Packed::chart("web", "1.2.3", &long), "longer than 1000 bytes");
 }
 
 #[test]

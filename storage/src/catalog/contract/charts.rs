@@ -200,6 +200,9 @@ async fn provenance_is_not_dropped(database: &TestDatabase) {
     push(catalog, chart(api, "one", "1.0.0", "archive").tagged(&["1.0.0"]).vouched("signed")).await;
     let bare = catalog.put_manifest(chart(api, "two", "1.0.0", "archive").tagged(&["1.0.0"])).await;
     assert_eq!(refusal(bare), (ErrorKind::Conflict, What::Tag));
+    // Nor replaced by another one; who signed it first is who is asked.
+    let other = chart(api, "three", "1.0.0", "archive").tagged(&["1.0.0"]).vouched("other");
+    assert_eq!(refusal(catalog.put_manifest(other).await), (ErrorKind::Conflict, What::Tag));
     assert_eq!(target(catalog, api, "1.0.0").await, Some(digest("one")));
 }
 
@@ -218,6 +221,11 @@ async fn a_version_never_changes_its_kind(database: &TestDatabase) {
     }
     assert_eq!(target(catalog, api, "1.0.0").await, Some(digest("image")));
     assert_eq!(target(catalog, api, "2.0.0").await, Some(digest("chart")));
+    // Nor once it is deleted, so that no other chart gets there behind an image.
+    assert!(catalog.delete_tag(api, tag("2.0.0"), somebody()).await.unwrap());
+    let over = catalog.put_manifest(manifest(api, "image").tagged(&["2.0.0"])).await;
+    assert_eq!(refusal(over), (ErrorKind::Conflict, What::Tag));
+    push(catalog, chart(api, "chart", "2.0.0", "archive").tagged(&["2.0.0"])).await;
     // A chart that was not listed may be put right.
     push(catalog, unlisted(api, "none", "it is none").tagged(&["3.0.0"])).await;
     push(catalog, chart(api, "right", "3.0.0", "right").tagged(&["3.0.0"])).await;
@@ -232,6 +240,12 @@ async fn two_charts_never_share_a_file(database: &TestDatabase) {
     assert_eq!(refusal(same), (ErrorKind::Conflict, What::Tag));
     let elsewhere = repository(catalog, "other/a-1").await;
     push(catalog, named(elsewhere, "two", "a-1", "2", "two").tagged(&["2"])).await;
+    // Whose name was taken while it was deleted does not come back beside it.
+    assert!(catalog.delete_tag(short, tag("1-2"), somebody()).await.unwrap());
+    push(catalog, named(long, "two", "a-1", "2", "two").tagged(&["2"])).await;
+    let back = catalog.put_manifest(named(short, "one", "a", "1-2", "one").tagged(&["1-2"])).await;
+    assert_eq!(refusal(back), (ErrorKind::Conflict, What::Tag));
+    assert_eq!(files(catalog, "acme").await, ["a-1-2.tgz"]);
 }
 
 async fn a_chart_that_is_not_listed_tells_why(database: &TestDatabase) {
