@@ -40,6 +40,8 @@ pub struct Limits {
     pub chart_file_bytes: u64,
     /// Entries of a chart's archive, at most.
     pub chart_entries: usize,
+    /// Gzip members that a chart's archive is packed as, at most.
+    pub chart_members: usize,
     /// A Chart.yaml, as written and with its aliases resolved, at most.
     pub chart_metadata_bytes: u64,
     /// How deep a Chart.yaml may be nested.
@@ -48,6 +50,10 @@ pub struct Limits {
     pub chart_metadata_values: usize,
     /// A provenance file, at most.
     pub chart_provenance_bytes: u64,
+    /// Parts of a form, at most.
+    pub form_parts: usize,
+    /// Bytes of a form besides what is uploaded by it, at most.
+    pub form_other_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
     /// First folders and files of a repository that are looked at to find its newest release, at most.
@@ -86,10 +92,13 @@ impl Default for Limits {
             chart_bytes: 100 * MIB,
             chart_file_bytes: 5 * MIB,
             chart_entries: 10_000,
+            chart_members: 10_000,
             chart_metadata_bytes: MIB,
             chart_metadata_depth: 64,
             chart_metadata_values: 20_000,
             chart_provenance_bytes: MIB,
+            form_parts: 100,
+            form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
             release_folders: 5000,
             labels_per_version: 64,

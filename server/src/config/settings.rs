@@ -196,6 +196,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("limits.chart_entries", "10000", "Entries of a chart's archive, at most."),
     setting(
+        "limits.chart_members",
+        "10000",
+        "Gzip members that a chart's archive is packed as, at most.",
+    ),
+    setting(
         "limits.chart_metadata_bytes",
         "1MiB",
         "A Chart.yaml, as written and with its aliases resolved, at most.",
@@ -207,6 +212,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Values in a Chart.yaml with its aliases resolved, at most.",
     ),
     setting("limits.chart_provenance_bytes", "1MiB", "A chart's provenance file, at most."),
+    setting("limits.form_parts", "100", "Parts of a form, at most."),
+    setting(
+        "limits.form_other_bytes",
+        "64KiB",
+        "Bytes of a form besides what is uploaded by it, at most.",
+    ),
     setting(
         "limits.chart_index_cache",
         "256MiB",
