@@ -19,7 +19,7 @@ install() {
 # build NAME VERSION PACKAGE MODULE: the same for a module whose proxy entry has no list of its versions, which `go install
 # PACKAGE@VERSION` asks for and a module of our own that requires it does not.
 build() {
-  local name=$1 version=$2 package=$3 module=$4 folder=$tools/$1-$2
+  local name=$1 version=$2 package=$3 module=$4 folder=$tools/$1-$2 around
   if [ ! -x "$folder/${package##*/}" ]; then
     echo "building $name $version"
     around=$(mktemp -d)

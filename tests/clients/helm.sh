@@ -2,7 +2,7 @@
 # Helm against Granary over oci:// and as a chart repository, with the oldest Helm that we promise and the newest of each
 # major version.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-needs "${helm_versions[@]}"
+needs "${helm_versions[@]}" gpg
 
 digest_in() { grep -oE 'sha256:[0-9a-f]{64}' <<<"$1" | head -n 1; }
 
@@ -21,7 +21,7 @@ out_by_both() {
 }
 
 start_granary
-if command -v gpg >/dev/null; then make_keys; fi
+make_keys
 for version in "${helm_versions[@]}"; do
   charts=$work/$version/charts
   # Each version has its own project; the second chart's version has build metadata, whose + no tag may hold.
@@ -105,22 +105,20 @@ for version in "${helm_versions[@]}"; do
   same "$version: they are the same" "$(sha256_of "$work/answer")" "$(sha256_of "$work/$version/index")"
 
   # A signature that comes after its chart.
-  if command -v gpg >/dev/null; then
-    make_chart "$charts" signed 1.0.0
-    check "$version: package and sign" helm package --sign --key tester --keyring "$keys/secret.gpg" --destination "$charts" "$charts/signed"
-    upload "$version: a signature before its chart" 404 --data-binary "@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
-    upload "$version: the chart alone" 201 -T "$charts/signed-1.0.0.tgz" "$api_of/charts/"
-    check "$version: repo update before the signature" helm repo update
-    refused "$version: what is not signed is not verified" 'provenance|prov' \
-      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
-    upload "$version: a signature of another chart" 400 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/web-2.0.0.tgz.prov"
-    upload "$version: the signature" 201 -F "prov=@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
-    upload "$version: the signature again, by its name" 201 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/"
-    says "$version: pull and verify" 'Signed by: tester' \
-      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
-    says "$version: pull and verify over oci" 'Signed by: tester' \
-      helm pull --plain-http --verify --keyring "$keys/public.gpg" "oci://$registry/$version/charts/signed" --version 1.0.0 --destination "$work/$version/oci"
-  fi
+  make_chart "$charts" signed 1.0.0
+  check "$version: package and sign" helm package --sign --key tester --keyring "$keys/secret.gpg" --destination "$charts" "$charts/signed"
+  upload "$version: a signature before its chart" 404 --data-binary "@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+  upload "$version: the chart alone" 201 -T "$charts/signed-1.0.0.tgz" "$api_of/charts/"
+  check "$version: repo update before the signature" helm repo update
+  refused "$version: what is not signed is not verified" 'provenance|prov' \
+    helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+  upload "$version: a signature of another chart" 400 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/web-2.0.0.tgz.prov"
+  upload "$version: the signature" 201 -F "prov=@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+  upload "$version: the signature again, by its name" 201 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/"
+  says "$version: pull and verify" 'Signed by: tester' \
+    helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+  says "$version: pull and verify over oci" 'Signed by: tester' \
+    helm pull --plain-http --verify --keyring "$keys/public.gpg" "oci://$registry/$version/charts/signed" --version 1.0.0 --destination "$work/$version/oci"
 
   # What helm install does before it asks a cluster; Helm 3 asks one in a dry run, too, and only makes templates without.
   if [ "$version" = helm4 ]; then
