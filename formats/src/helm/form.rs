@@ -216,6 +216,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use futures_util::stream;
+    use proptest::prelude::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
 
     const FORM: &[u8] = b"preamble\r\n--b\r\nContent-Disposition: form-data; name=\"chart\"; filename=\"x\"\r\nContent-Type: a/b\r\n\r\n\r\n--\r\n--not b\r\n--b\r\n\r\nnameless\r\n--b\r\ncontent-disposition: form-data; name=prov\r\n\r\n\r\n--b--\r\nepilogue";
 
@@ -290,5 +295,31 @@ mod tests {
         let error = read(format!("{three}--b\r\n\r\n\r\n--b--").as_bytes(), "chart").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
         assert!(error.message().contains("more than 3 parts"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_sent_as_a_form_is_read_as_it_was(
+            // Of what a delimiter is made of, so that contents come close to one.
+            sent in prop::collection::vec(("[a-c]{0,4}", "[\r\n\\-bx]{0,40}"), 0..6),
+            piece in 1usize..20,
+        ) {
+            prop_assume!(sent.iter().all(|(_, content)| !format!("\r\n{content}\r\n").contains("\r\n--b")));
+            let mut form = String::new();
+            for (name, content) in &sent {
+                form += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n");
+            }
+            form += "--b--";
+            let found = block_on(parts(form.as_bytes(), piece)).unwrap();
+            let sent: Vec<_> = sent.into_iter().map(|(name, content)| (name, content.into_bytes())).collect();
+            prop_assert_eq!(found, sent);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in "([\r\n\\-b:;=\"]|\r\n--b|name){0,40}", piece in 1usize..20) {
+            let _ = block_on(parts(bytes.as_bytes(), piece));
+        }
     }
 }
