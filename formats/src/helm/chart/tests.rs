@@ -297,11 +297,9 @@ fn an_archive_that_helm_would_read_otherwise_is_refused() {
     let mut ustar = Header::new_ustar();
     ustar.set_path("web/x").unwrap();
     ustar.set_size(0);
-    for change in [(|bytes| bytes[263..265].copy_from_slice(b"01")) as fn(&mut [u8]), |bytes| {
-        bytes[508..].copy_from_slice(b"tar\0")
-    }] {
+    for (at, bytes) in [(263, &b"01"[..]), (508, b"tar\0")] {
         let mut header = ustar.clone();
-        change(header.as_mut_bytes());
+        header.as_mut_bytes()[at..at + bytes.len()].copy_from_slice(bytes);
         header.set_cksum();
         refused(&chart().raw(header.as_bytes()).pack(), differently);
     }
