@@ -1,5 +1,6 @@
 //! Reading, storing and deleting files.
 
+use super::archive;
 use super::checksums::{self, describe};
 use super::deploy;
 use super::media;
@@ -7,7 +8,7 @@ use super::op::{Act, OPTIONAL_OVERWRITE, Op};
 use super::path::file_address;
 use super::{sidecar, sums_file};
 use crate::body::fill;
-use crate::conditions::http_date;
+use crate::conditions::{ReadConditions, http_date};
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
@@ -20,7 +21,7 @@ use granary_storage::upload::Home;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LAST_MODIFIED, LOCATION,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -39,15 +40,24 @@ pub(super) fn unknown() -> Error {
 pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Act::ReadFile {
         path,
+        within,
         head,
         conditions,
         modified_since,
+        recursive,
     } = &granted.op().act
     else {
         return Err(unknown());
     };
-    let Some(file) = granted.file() else {
-        return checksum(stores, granted, path, *head).await;
+    let file = match (granted.file(), within) {
+        (Some(file), _) if file.path == *path => file,
+        (Some(_), Some(within)) => return archive::read(stores, granted, within, *head, conditions).await,
+        _ => {
+            return match computed(stores, granted, path, *head, *recursive, conditions).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => Err(absent(stores, granted, path, error).await?),
+                outcome => outcome,
+            };
+        }
     };
     let (blob, digest) = (&file.blob, file.blob.digest);
     let plain = |status| {
@@ -65,15 +75,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     let media_type = media::of(file.media_type.as_deref(), path.file_name());
-    let reply = |status| {
-        let reply = plain(status);
-        match media::is_active(&media_type) {
-            true => reply
-                .header(CONTENT_DISPOSITION, "attachment")
-                .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-            false => reply,
-        }
-    };
+    let reply = |status| guarded(plain(status), &media_type);
     match conditions.parts(blob, Some(file.updated_at), stores.limits.ranges_per_request) {
         _ if *head => Ok(reply(StatusCode::OK)
             .header(CONTENT_TYPE, media_type.as_str())
@@ -104,19 +106,59 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     }
 }
 
+/// An answer with content of some type: a browser never runs it with the rights of this server's pages.
+pub(super) fn guarded(reply: Reply, media_type: &str) -> Reply {
+    match media::is_active(media_type) {
+        true => reply
+            .header(CONTENT_DISPOSITION, "attachment")
+            .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        false => reply,
+    }
+}
+
+/// Why nothing is found: a file whose bytes are damaged is still listed, so it is not said that there is none.
+async fn absent(stores: &Stores, granted: &Granted<Op>, path: &FilePath, error: Error) -> Result<Error> {
+    let Some(repository) = granted.repository() else {
+        return Ok(error);
+    };
+    let place = stores.catalog.file_place(repository.id, path.clone()).await?;
+    Ok(match place.current {
+        Some(_) => Error::not_found(
+            What::File,
+            "the file was found damaged, and cannot be read until it is stored again",
+        ),
+        None => error,
+    })
+}
+
 /// The checksum of the file beside which the path would stand, or those of the folder that it would stand in.
-async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath, head: bool) -> Result<Reply> {
+async fn computed(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    path: &FilePath,
+    head: bool,
+    recursive: bool,
+    conditions: &ReadConditions,
+) -> Result<Reply> {
     let repository = granted.repository().ok_or_else(unknown)?.id;
     if let Some(folder) = sums_file::folder_of(path) {
-        return sums_file::read(stores, repository, folder, head).await;
+        return sums_file::read(stores, repository, folder, head, recursive).await;
     }
     let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
     let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
     let line = checksums::line(&file, kind).ok_or_else(unknown)?;
-    Ok(Reply::new(StatusCode::OK)
+    let tag = Digest::sha256(line.as_bytes());
+    let plain = |status| {
+        Reply::new(status)
+            .header(ETAG, format!("\"{tag}\""))
+            .header(LAST_MODIFIED, http_date(file.updated_at))
+            .header(CACHE_CONTROL, ASK_AGAIN)
+    };
+    if conditions.not_modified(&tag) {
+        return Ok(plain(StatusCode::NOT_MODIFIED));
+    }
+    Ok(plain(StatusCode::OK)
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(LAST_MODIFIED, http_date(file.updated_at))
-        .header(CACHE_CONTROL, ASK_AGAIN)
         .with(ReplyBody::Bytes(line.into())))
 }
 

@@ -466,7 +466,7 @@ pub enum FolderEntry {
     Folder(String),
     /// A file.
     File {
-        /// Its name in the folder.
+        /// Its name in the folder; its path from there, where the files of all folders below are listed.
         name: String,
         /// Its digest.
         digest: Digest,
@@ -478,6 +478,8 @@ pub enum FolderEntry {
         updated_at: Millis,
         /// By whom.
         updated_by: String,
+        /// Whether its bytes were found damaged: it cannot be read until they are stored again.
+        damaged: bool,
     },
 }
 

@@ -24,6 +24,8 @@ on_each_database!(
     a_file_is_nowhere_else,
     a_folder_is_listed_bytewise_in_pages,
     a_page_may_begin_where_nothing_is,
+    all_files_below_a_folder_are_listed_bytewise_in_pages,
+    a_damaged_file_is_listed_as_damaged_until_it_is_stored_again,
     many_files_in_one_new_folder_are_all_stored,
     of_many_files_and_folders_of_one_name_either_kind_wins,
     of_many_who_want_the_path_free_one_wins,
@@ -410,6 +412,52 @@ async fn a_page_may_begin_where_nothing_is(database: &TestDatabase) {
         let page = catalog.list_files(firmware, None, Some(after.into()), 10).await.unwrap();
         assert_eq!(page.iter().map(FolderEntry::marker).collect::<Vec<_>>(), rest, "after {after:?}");
     }
+}
+
+async fn all_files_below_a_folder_are_listed_bytewise_in_pages(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    for at in ["a.txt", "a/1", "a/b/1", "a/b/c/d", "a/b.txt", "a0", "b"] {
+        put(catalog, firmware, at, at).await;
+    }
+    for limit in 1..8 {
+        for (folder, below) in [
+            (Some("a"), vec!["1", "b.txt", "b/1", "b/c/d"]),
+            (Some("a/b"), vec!["1", "c/d"]),
+            (None, vec!["a.txt", "a/1", "a/b.txt", "a/b/1", "a/b/c/d", "a0", "b"]),
+            (Some("b"), vec![]),
+        ] {
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let page = catalog.list_files_below(firmware, folder.map(path), after, limit).await.unwrap();
+                assert!(page.len() <= limit);
+                let Some(last) = page.last() else { break };
+                after = Some(last.marker());
+                all.extend(page.iter().map(FolderEntry::marker));
+            }
+            assert_eq!(all, below, "{folder:?}, {limit}");
+        }
+    }
+}
+
+async fn a_damaged_file_is_listed_as_damaged_until_it_is_stored_again(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "d/fw.bin", "one").await;
+    let is_damaged = async || {
+        let direct = catalog.list_files(firmware, Some(path("d")), None, 10).await.unwrap();
+        let below = catalog.list_files_below(firmware, None, None, 10).await.unwrap();
+        let damaged = |entry: &FolderEntry| matches!(entry, FolderEntry::File { damaged: true, .. });
+        assert_eq!((direct.len(), below.len()), (1, 1));
+        assert_eq!(damaged(&direct[0]), damaged(&below[0]));
+        damaged(&direct[0])
+    };
+    assert!(!is_damaged().await);
+    let file = catalog.file(firmware, path("d/fw.bin")).await.unwrap().unwrap();
+    catalog.quarantine_blob(file.blob).await.unwrap();
+    assert!(is_damaged().await);
+    put(catalog, firmware, "d/fw.bin", "one").await;
+    assert!(!is_damaged().await);
 }
 
 async fn many_files_in_one_new_folder_are_all_stored(database: &TestDatabase) {
