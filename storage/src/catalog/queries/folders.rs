@@ -192,7 +192,7 @@ mod tests {
             Ok(page)
         };
         let held = direct(prefix, From::After(prefix.to_owned()), limit, page, String::as_str).unwrap();
-        let shown = |held| match held {
+        let shown = |held: Held<String>| match held {
             Held::Folder(name) => format!("{name}/"),
             Held::File(path) => String::from(&path[prefix.len()..]),
         };
