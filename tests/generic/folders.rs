@@ -65,7 +65,10 @@ fn a_folder_is_fetched_as_one_archive_of_the_length_that_was_announced() {
     for name in ["content-length", "content-type", "content-disposition", "etag", "last-modified"] {
         assert_eq!(head.header(name), zip.header(name), "{name}");
     }
-    dev.call("GET", &path).header("If-None-Match", zip.header("etag")).expect(304);
+    dev.call("GET", &path)
+        .header("If-None-Match", zip.header("etag"))
+        .send()
+        .expect(304);
     // It is whole: stored again, each file can be read out of it.
     dev.call("PUT", "/generic/acme/firmware/made.zip").body(&zip.body).expect(201);
     let inside = |name: &str| dev.get(&format!("/generic/acme/firmware/made.zip!/firmware-1.2/{name}"));

@@ -106,7 +106,7 @@ impl Folder<'_> {
     fn heading(&self) -> String {
         if self.left_out.is_some() {
             let archive = self.path.split("!/").next().unwrap_or_default();
-            return format!("<p>A folder in the archive {}</p>\n", self.link(archive, archive));
+            return format!("<p>Inside the archive {}</p>\n", self.link(archive, archive));
         }
         if self.entries.is_empty() {
             return String::new();

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::FileView;
+use granary_storage::catalog::{AccountId, FileView};
 use granary_storage::name::FilePath;
 use granary_storage::{Digest, Error, Result, Stores};
 use http::StatusCode;
@@ -43,13 +43,11 @@ pub(in crate::generic) async fn read(
     let (Some(archive), Some(inside)) = (granted.file(), &within.inside) else {
         return Err(no_entry());
     };
-    // A place from the start: finding it is work, too.
-    let place = stores.downloads.begin(granted.principal().account, 1)?;
+    let reader = granted.principal().account;
     let found = match within.kind {
-        Kind::Zip => in_zip(stores, archive, inside).await?,
-        Kind::Tar | Kind::TarGz => in_tar(stores, archive, within.kind, inside).await?,
+        Kind::Zip => in_zip(stores, reader, archive, inside).await?,
+        Kind::Tar | Kind::TarGz => in_tar(stores, reader, archive, within.kind, inside).await?,
     };
-    drop(place);
     // What an archive holds under a name never changes.
     let tag = Digest::sha256(format!("{}!/{inside}", archive.blob.digest).as_bytes());
     let plain = |status| {
@@ -72,9 +70,11 @@ pub(in crate::generic) async fn read(
     Ok(reply.with(ReplyBody::Stream { len, stream }))
 }
 
-async fn in_zip(stores: &Stores, archive: &FileView, inside: &FilePath) -> Result<Found> {
+/// Finds it. That is work, too, and takes a place among the downloads as long as it lasts.
+async fn in_zip(stores: &Stores, reader: Option<AccountId>, archive: &FileView, inside: &FilePath) -> Result<Found> {
     let limits = &stores.limits;
     let place = zip::find(stores, &archive.blob).await?;
+    let _under_way = stores.downloads.begin(reader, place.directory.end - place.directory.start)?;
     let directory = zip::directory(stores, &archive.blob, &place).await?;
     let (most, wanted) = (limits.archive_entries, inside.clone());
     let turn = stores.archive_work.clone().acquire_owned().await.map_err(Error::internal)?;
@@ -105,7 +105,8 @@ async fn in_zip(stores: &Stores, archive: &FileView, inside: &FilePath) -> Resul
     })
 }
 
-async fn in_tar(stores: &Stores, archive: &FileView, kind: Kind, inside: &FilePath) -> Result<Found> {
+async fn in_tar(stores: &Stores, reader: Option<AccountId>, archive: &FileView, kind: Kind, inside: &FilePath) -> Result<Found> {
+    let _under_way = stores.downloads.begin(reader, 1)?;
     let (whole, coding) = (0..archive.blob.size, coding(kind)?);
     let opened = Unpacked::open(stores, &archive.blob, whole.clone(), coding).await?;
     let mut entries = tar::Entries::of(opened, stores);

@@ -5,6 +5,8 @@
 //! last one counts, as it does for who unpacks the archive. An archive in an archive is a file like any other.
 
 mod entry;
+#[cfg(test)]
+mod hostile_tests;
 mod level;
 mod list;
 mod tar;

@@ -221,11 +221,8 @@ fn entry(bytes: &[u8]) -> Option<(Entry, usize)> {
 pub(super) async fn content(stores: &Stores, blob: &Blob, place: &Place, entry: &Entry) -> Result<Range<u64>> {
     let damaged = || fault("the archive is damaged: its list of files leads to something else");
     let begin = place.before.checked_add(entry.offset).ok_or_else(damaged)?;
-    let name = begin + LOCAL_LEN;
-    let behind = name + entry.name.len() as u64;
-    if behind > place.directory.start {
-        return Err(damaged());
-    }
+    let behind = begin.checked_add(LOCAL_LEN + entry.name.len() as u64);
+    let behind = behind.filter(|behind| *behind <= place.directory.start).ok_or_else(damaged)?;
     let header = bytes(stores, blob, begin..behind).await?;
     let fields = Fields(&header);
     let lens = fields.u16(26).zip(fields.u16(28));

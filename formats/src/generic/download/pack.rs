@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
-use granary_storage::blob::ByteStream;
+use granary_storage::blob::{Blob, ByteStream};
 use granary_storage::{Error, Result};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use tokio::sync::Semaphore;
 
 /// Bytes that are sent, or compressed, at a time; headers and small files are gathered up to it.
 const PIECE: usize = 64 * 1024;
+
+/// Bytes of a blob whose checksum takes so long that a worker has others to serve meanwhile.
+const LARGE: u64 = 64 * 1024 * 1024;
 
 /// How well a tar is compressed: fast, for it is done anew for everybody who asks.
 const LEVEL: Compression = Compression::fast();
@@ -47,7 +50,7 @@ async fn files(plan: &Plan, to: &mut Pieces) -> Result<Vec<u32>> {
             let name = in_archive(plan, &walked);
             let header = match plan.format {
                 Format::Zip => {
-                    let crc = blob.checksums.whole(blob.size);
+                    let crc = whole(&blob).await?;
                     checksums.push(crc);
                     zip::local(&name, blob.size, crc, walked.updated_at)
                 }
@@ -89,6 +92,17 @@ async fn directory(plan: &Plan, checksums: &[u32], to: &mut Pieces) -> Result<()
         return Err(changed());
     }
     to.write(zip::end(files, offset, size).into()).await
+}
+
+/// The checksum of a blob, put together from those of its pieces, of which a large blob has many.
+async fn whole(blob: &Blob) -> Result<u32> {
+    let (checksums, size) = (blob.checksums.clone(), blob.size);
+    match size > LARGE {
+        true => tokio::task::spawn_blocking(move || checksums.whole(size))
+            .await
+            .map_err(Error::internal),
+        false => Ok(checksums.whole(size)),
+    }
 }
 
 fn in_archive(plan: &Plan, file: &Walked) -> String {
