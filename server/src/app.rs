@@ -91,7 +91,6 @@ fn limits(config: &Config) -> Limits {
         chart_metadata_depth: set.chart_metadata_depth,
         chart_metadata_values: set.chart_metadata_values,
         chart_provenance_bytes: set.chart_provenance_bytes,
-        release_folders: set.release_folders,
         labels_per_version: set.labels_per_version,
         label_key_bytes: set.label_key_bytes,
         label_value_bytes: set.label_value_bytes,

@@ -50,8 +50,6 @@ pub struct Limits {
     pub chart_provenance_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
-    /// First folders and files of a repository that are looked at to find its newest release, at most.
-    pub release_folders: usize,
     /// Labels of one version, at most.
     pub labels_per_version: usize,
     /// Bytes in the key of a label, at most; [`crate::label::KEY_MAX`] whatever this says.
@@ -91,7 +89,6 @@ impl Default for Limits {
             chart_metadata_values: 20_000,
             chart_provenance_bytes: MIB,
             chart_index_cache: 256 * MIB,
-            release_folders: 5000,
             labels_per_version: 64,
             label_key_bytes: 128,
             label_value_bytes: 1024,

@@ -212,11 +212,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "256MiB",
         "Memory for indexes of charts that are kept between requests, at most.",
     ),
-    setting(
-        "limits.release_folders",
-        "5000",
-        "First folders and files of a repository that are looked at to find its newest release, at most; beyond, the release is to be named.",
-    ),
     setting("limits.labels_per_version", "64", "Labels of one version of a file, at most."),
     setting("limits.label_key_bytes", "128", "Bytes in the key of a label, at most; up to 255."),
     setting(

@@ -491,6 +491,15 @@ impl FolderEntry {
     }
 }
 
+/// A release of a repository's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseEntry {
+    /// The folder that it is.
+    pub name: String,
+    /// Whether it only leads up to a version.
+    pub prerelease: bool,
+}
+
 /// A blob as the check of the whole store sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobCheck {
