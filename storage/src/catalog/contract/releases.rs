@@ -193,7 +193,8 @@ fn plan(database: &TestDatabase, query: &str, repository: RepositoryId) -> Strin
         }
         Database::Postgres(url) => {
             let mut connection = pg::Conn::establish(url).unwrap();
-            let rows: Vec<Pg> = diesel::sql_query(format!("EXPLAIN (VERBOSE) {query}"))
+            // It tells the plan of the later steps once it has made them.
+            let rows: Vec<Pg> = diesel::sql_query(format!("EXPLAIN (ANALYZE) {query}"))
                 .load(&mut connection)
                 .unwrap();
             rows.into_iter().map(|row| row.detail).collect()
