@@ -95,7 +95,6 @@ fn limits(config: &Config) -> Limits {
         chart_provenance_bytes: set.chart_provenance_bytes,
         form_parts: set.form_parts,
         form_other_bytes: set.form_other_bytes,
-        release_folders: set.release_folders,
         folder_archive_files: set.folder_archive_files,
         folder_archive_bytes: set.folder_archive_bytes,
         archive_entries: set.archive_entries,

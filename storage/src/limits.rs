@@ -58,8 +58,6 @@ pub struct Limits {
     pub form_other_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
-    /// First folders and files of a repository that are looked at to find its newest release, at most.
-    pub release_folders: usize,
     /// Files of a folder that is fetched as an archive, at most.
     pub folder_archive_files: usize,
     /// Bytes of all of them together, at most.
@@ -119,7 +117,6 @@ impl Default for Limits {
             form_parts: 100,
             form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
-            release_folders: 5000,
             folder_archive_files: 100_000,
             folder_archive_bytes: 100 * 1024 * MIB,
             archive_entries: 100_000,

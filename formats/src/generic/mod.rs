@@ -23,6 +23,7 @@ mod op;
 mod parse;
 mod path;
 mod release;
+mod releases;
 mod sidecar;
 mod sums_file;
 mod tus;
@@ -74,6 +75,7 @@ impl FormatHandler for Generic {
             Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
+            Act::ListReleases { .. } => releases::list(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
             Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
             Act::StartUpload { .. } => tus_create::create(stores, &granted).await,

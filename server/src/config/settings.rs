@@ -229,11 +229,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Memory for indexes of charts that are kept between requests, at most.",
     ),
     setting(
-        "limits.release_folders",
-        "5000",
-        "First folders and files of a repository that are looked at to find its newest release, at most; beyond, the release is to be named.",
-    ),
-    setting(
         "limits.folder_archive_files",
         "100000",
         "Files of a folder that is fetched as an archive, at most.",

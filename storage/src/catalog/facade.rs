@@ -18,6 +18,7 @@ use crate::failpoint;
 use crate::label::Labels;
 use crate::name::{FilePath, ProjectName, Reference, RepositoryName, Tag};
 use crate::prefix::Prefix;
+use crate::release::Releases;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -442,8 +443,10 @@ units! {
     /// `Invalid`/`Request` when there would be too many.
     pub write label_file(at: Arc<RelabelFile>) -> Option<Labels> => label_file
         forgets |cache, _| cache.files.forget(&(at.repository, at.path.clone()));
-    /// First folders whose names begin as a version does; `None` when there are more than `most` such names.
-    pub read release_folders(repository: RepositoryId, most: usize) -> Option<Vec<String>> => release_folders;
+    /// The newest of these releases that holds a file, pre-releases among them where `pre` says so.
+    pub read newest_release(repository: RepositoryId, among: Releases, pre: bool) -> Option<String> => newest_release;
+    /// Of these releases those that hold a file, pre-releases too, the newest first.
+    pub read releases(repository: RepositoryId, among: Releases, limit: usize) -> Vec<ReleaseEntry> => releases;
     /// Content that is here and that may be read, in `limit` of the places that hold it in something live.
     pub read held(digest: Digest, visible: Visible, limit: usize) -> Option<HeldContent> => held;
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.

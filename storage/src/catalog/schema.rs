@@ -88,6 +88,9 @@ diesel::table! {
         state -> Text,
         media_type -> Nullable<Text>,
         labels -> Text,
+        release -> Nullable<Text>,
+        release_key -> Nullable<Text>,
+        prerelease -> Nullable<Bool>,
     }
 }
 
