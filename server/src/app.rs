@@ -83,6 +83,7 @@ fn limits(config: &Config) -> Limits {
         tag_parameters: set.tag_parameters,
         ranges_per_request: set.ranges_per_request,
         sidecar_bytes: set.sidecar_bytes,
+        deploy_holders: set.deploy_holders,
         page_bytes: set.page_bytes,
         chart_bytes: set.chart_bytes,
         chart_file_bytes: set.chart_file_bytes,

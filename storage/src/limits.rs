@@ -28,6 +28,8 @@ pub struct Limits {
     pub ranges_per_request: usize,
     /// Bytes of a checksum that is sent to be held against a file, at most.
     pub sidecar_bytes: u64,
+    /// Places that hold some content and that policies are asked about when it is stored by its checksum, at most.
+    pub deploy_holders: usize,
     /// Bytes of descriptors on a page of referrers, at most, unless the first alone has more.
     pub page_bytes: u64,
     /// Large answers that are under way at once, at most; each counts once for every [`crate::downloads::PLACE`] that it holds.
@@ -86,6 +88,7 @@ impl Default for Limits {
             tag_parameters: 64,
             ranges_per_request: 32,
             sidecar_bytes: 8 * 1024,
+            deploy_holders: 16,
             page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,

@@ -185,6 +185,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A checksum that is sent to be held against a file (fw.bin.sha256), at most.",
     ),
     setting(
+        "limits.deploy_holders",
+        "16",
+        "Places that hold some content and that policies are asked about when it is stored by its checksum, at most.",
+    ),
+    setting(
         "limits.chart_bytes",
         "100MiB",
         "A chart's archive, packed and unpacked, at most; Helm itself stops here.",
@@ -322,8 +327,8 @@ pub(crate) fn limits_page() -> String {
         text.push_str(&format!("| `{key}` | {default} | {doc} |\n"));
     }
     text.push_str(
-        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a path 2048; \
-         a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
+        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a file's path 2048 in \
+         at most 100 segments, the path of a request 8192; a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
     );
     text
 }
