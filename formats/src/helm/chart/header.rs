@@ -41,13 +41,14 @@ pub(super) fn dialect(header: &[u8; BLOCK]) -> bool {
 /// Digits to the base of eight, with blanks and zeros around them.
 fn octal(field: &[u8]) -> bool {
     let blank = |byte: &u8| matches!(byte, b' ' | 0);
-    let digits = field
+    let mut rest = field
         .iter()
         .skip_while(|byte| blank(byte))
         .skip_while(|byte| matches!(byte, b'0'..=b'7'));
-    digits.skip_while(|byte| blank(byte)).next().is_none()
+    rest.all(blank)
 }
 
+/// Holds a header to the sum that it states of itself.
 pub(super) fn check_sum(header: &Header, bytes: &[u8; BLOCK]) -> Result<()> {
     // The sum of all bytes, its own place taken for blanks.
     let others = bytes[..148].iter().chain(&bytes[156..]);
