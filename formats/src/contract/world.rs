@@ -209,6 +209,7 @@ impl Door {
             path,
             query,
             headers: request,
+            length_unknown: false,
         };
         Some(route.dispatch(&self.dispatch, caller, head, body).await)
     }
