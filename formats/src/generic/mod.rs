@@ -25,7 +25,10 @@ mod sidecar;
 mod sums_file;
 mod tus;
 mod tus_create;
+mod tus_fill;
+mod tus_finish;
 mod tus_headers;
+mod tus_join;
 mod tus_op;
 
 #[cfg(test)]
@@ -36,6 +39,12 @@ mod folder_tests;
 mod parse_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod tus_create_tests;
+#[cfg(test)]
+mod tus_join_tests;
+#[cfg(test)]
+pub(crate) mod tus_specimen_tests;
 #[cfg(test)]
 mod tus_tests;
 
@@ -69,7 +78,7 @@ impl FormatHandler for Generic {
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
-            Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
+            Act::StartUpload { .. } => tus_create::create(stores, &granted, body).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };
         reply.map(json_error::with_common_headers)

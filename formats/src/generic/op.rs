@@ -117,16 +117,8 @@ impl Operation for Op {
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::UploadAbilities => Needs::one(access(Action::Create.into())),
-            Act::StartUpload { .. } => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: false,
-            },
-            Act::PutFile { deploy, .. } => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: *deploy,
-            },
+            Act::StartUpload { .. } => Needs::to_store(self.repository.clone(), false),
+            Act::PutFile { deploy, .. } => Needs::to_store(self.repository.clone(), *deploy),
         }
     }
 
