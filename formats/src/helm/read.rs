@@ -143,8 +143,13 @@ pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) 
             (index.only(seen, page), false)
         }
     };
-    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
+    let reply = personal(Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json"));
     Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
+}
+
+/// An answer that is another one for who may see less, or a moment later.
+fn personal(reply: Reply) -> Reply {
+    reply.header(CACHE_CONTROL, "private, no-cache").header(VARY, "Authorization")
 }
 
 /// The charts of the repository that the operation names.
@@ -161,7 +166,7 @@ pub(super) async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec
 
 /// `GET api/charts/<name>`.
 pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    Ok(json_reply(StatusCode::OK, list(listed(stores, granted).await?)))
+    Ok(personal(json_reply(StatusCode::OK, list(listed(stores, granted).await?))))
 }
 
 /// The chart of a version, as written.
@@ -180,7 +185,7 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
         LATEST => latest(listed(stores, granted).await?)?,
         version => of_version(stores, granted, version).await?,
     };
-    Ok(json_reply(StatusCode::OK, entry(&chart)))
+    Ok(personal(json_reply(StatusCode::OK, entry(&chart))))
 }
 
 /// The highest version; a pre-release only where there is nothing else.
