@@ -23,6 +23,7 @@ stories! {
     a_piece_that_does_not_belong_where_the_upload_stands_changes_nothing
     a_piece_with_another_checksum_is_undone
     a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum
+    a_long_request_is_acknowledged_on_its_way
     more_than_was_announced_is_refused
     what_may_not_be_stored_is_refused_for_good
     an_upload_is_its_principals_alone_and_access_is_asked_on_every_request
@@ -198,6 +199,20 @@ async fn a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum(world: World) 
     send(&world, &Request::get(FW)).await.expect(404);
     stands(&head(&world, &at).await.expect(200), "6");
     assert_eq!(send(&world, &Request::get(FW)).await.expect(200).body, "abcdef");
+}
+
+async fn a_long_request_is_acknowledged_on_its_way(world: World) {
+    let often = Limits {
+        upload_acknowledge: 2,
+        ..Limits::default()
+    };
+    for (limits, kept) in [(often, "3"), (Limits::default(), "0")] {
+        let at = begun(&world, "1.2/fw.bin", 6).await;
+        let cut = broken(Bytes::from_static(b"abc"), Error::internal("the disk fails"));
+        let door = world.limited(FakeGate::open(), limits);
+        door.ask_with(&piece(&at, 0, "abcdef"), cut).await.expect(500);
+        stands(&head(&world, &at).await.expect(200), kept);
+    }
 }
 
 async fn more_than_was_announced_is_refused(world: World) {
