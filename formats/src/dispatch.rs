@@ -212,7 +212,7 @@ impl<F: FormatHandler> Mounted for F {
             let mut needs = needs;
             let upload = upload(cx, &op, &principal).await?;
             if let Some(upload) = &upload {
-                needs = Needs::to_store(upload.repository_name.clone(), false);
+                needs = Needs::to_store(&upload.repository_name, false);
                 let authorized = cx.gate.authorize(&principal, &needs).await;
                 rights = authorized.inspect_err(|_| scope = scope_of(&needs))?;
             }

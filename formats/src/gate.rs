@@ -36,7 +36,7 @@ pub enum Needs {
 
 impl Needs {
     /// To store a file in a repository; the one optional access says whether it may take the place of another.
-    pub fn to_store(repository: RepositoryName, across: bool) -> Self {
+    pub fn to_store(repository: &RepositoryName, across: bool) -> Self {
         let access = |action: Action| Access {
             repository: repository.clone(),
             actions: action.into(),

@@ -118,8 +118,8 @@ impl Operation for Op {
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH | Actions::PULL)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::UploadAbilities => Needs::one(access(Action::Create.into())),
-            Act::StartUpload { .. } => Needs::to_store(self.repository.clone(), false),
-            Act::PutFile { deploy, .. } => Needs::to_store(self.repository.clone(), *deploy),
+            Act::StartUpload { .. } => Needs::to_store(&self.repository, false),
+            Act::PutFile { deploy, .. } => Needs::to_store(&self.repository, *deploy),
         }
     }
 

@@ -193,7 +193,13 @@ async fn append(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Re
     {
         return Err(too_long(most));
     }
-    let mut writing = stores.uploads.open(upload.id, upload.repository, granted.by()).await?;
+    let mut writing = match stores.uploads.open(upload.id, upload.repository, granted.by()).await {
+        // Another request with the same bytes was quicker.
+        Err(error) if error.is_not_found() && ended_meanwhile(stores, granted, &upload).await? => {
+            return Err(elsewhere(upload.length.unwrap_or(0)));
+        }
+        opened => opened?,
+    };
     if writing.offset() != offset {
         let stands = writing.park().await?;
         return Err(elsewhere(stands));

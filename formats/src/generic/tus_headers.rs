@@ -174,3 +174,29 @@ pub(super) fn standing(reply: Reply, offset: u64, expires_at: Option<Millis>) ->
         None => reply,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn metadata_names_what_was_written_into_it(path in "[a-zé ]{1,8}(/[a-z]{1,8}){0,3}", key in "[a-z]{1,8}", value in "[^\\p{Cc}]{0,20}") {
+            let (name, label) = (STANDARD.encode(&path), STANDARD.encode(&value));
+            let text = format!("label.{key} {label},is_private, filename {name}");
+            if let Ok(path) = path.parse::<FilePath>() {
+                let metadata = Metadata::parse(&text, &Limits::default()).unwrap();
+                prop_assert_eq!(metadata.path, path);
+                prop_assert_eq!(metadata.labels.iter().collect::<Vec<_>>(), [(&*key, &*value)]);
+                prop_assert_eq!(metadata.text, text);
+            }
+        }
+
+        #[test]
+        fn no_metadata_makes_the_parser_panic(text in "((filename|label\\.|filetype)?[ ,=A-Za-z0-9+/.-]{0,12}){0,6}|\\PC{0,60}") {
+            let _ = Metadata::parse(&text, &Limits::default());
+        }
+    }
+}

@@ -24,6 +24,7 @@ stories! {
     a_piece_with_another_checksum_is_undone
     a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum
     a_long_request_is_acknowledged_on_its_way
+    of_pieces_that_come_at_once_one_counts
     more_than_was_announced_is_refused
     what_may_not_be_stored_is_refused_for_good
     an_upload_is_its_principals_alone_and_access_is_asked_on_every_request
@@ -213,6 +214,22 @@ async fn a_long_request_is_acknowledged_on_its_way(world: World) {
         door.ask_with(&piece(&at, 0, "abcdef"), cut).await.expect(500);
         stands(&head(&world, &at).await.expect(200), kept);
     }
+}
+
+async fn of_pieces_that_come_at_once_one_counts(world: World) {
+    let at = begun(&world, "1.2/fw.bin", 6).await;
+    let door = world.open();
+    for (offset, bytes) in [(0, "abc"), (3, "def")] {
+        let request = piece(&at, offset, bytes);
+        let answers = futures_util::future::join_all((0..8).map(|_| door.ask(&request))).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert!(statuses.contains(&204), "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 204 | 409)), "{statuses:?}");
+        stands(&head(&world, &at).await.expect(200), &(offset + 3).to_string());
+    }
+    assert_eq!(send(&world, &Request::get(FW)).await.body, "abcdef");
+    let after = world.snapshot().await;
+    assert_eq!((after.blobs.len(), after.orphans.len()), (1, 0));
 }
 
 async fn more_than_was_announced_is_refused(world: World) {
