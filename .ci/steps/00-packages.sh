@@ -11,6 +11,7 @@ packages=(
   postgresql                                       # the second database
   docker.io containerd podman buildah skopeo wget  # clients
   python3 python3-venv                             # for a client of tus
+  gnupg                                            # signed charts
 )
 
 absent=()

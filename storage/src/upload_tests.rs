@@ -845,14 +845,18 @@ async fn parts_are_joined_from_the_start_after_it_failed_half_way() {
         let parts = vec![(one, 2 * MIB as u64), (two, 2 * MIB as u64)];
         let longer = vec![parts[0], (two, 2 * MIB as u64 + 1)];
         let uploads = &store.stores.uploads;
-        let failed = uploads.join(id, store.repository, alice(), longer).await;
+        let failed = uploads.join(id, store.repository, alice(), longer, Promised::default()).await;
         assert_eq!(refusal(failed), (ErrorKind::PreconditionFailed, What::Upload));
-        let joined = uploads.join(id, store.repository, alice(), parts.clone()).await.unwrap().unwrap();
+        let joined = uploads
+            .join(id, store.repository, alice(), parts.clone(), Promised::default())
+            .await
+            .unwrap()
+            .unwrap();
         let whole = [large(1), large(2)].concat();
         assert_eq!((joined.digest, joined.size), (Digest::sha256(&whole), whole.len() as u64));
         assert_eq!(joined.sums, Some(FileSums::of(&whole)));
         // The session is over, and the parts are as they were.
-        let again = uploads.join(id, store.repository, alice(), parts).await;
+        let again = uploads.join(id, store.repository, alice(), parts, Promised::default()).await;
         assert_eq!(refusal(again), NO_SUCH_UPLOAD);
         for part in [one, two] {
             assert_eq!(status(&store, part).await.unwrap().offset, 2 * MIB as u64);

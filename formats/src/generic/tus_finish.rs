@@ -1,10 +1,10 @@
 //! From an upload that has all its bytes to the file. The bytes become a blob, which the upload remembers, and the blob
 //! becomes the file; who asks again after something failed on the way goes on from where it failed.
 
-use super::sidecar;
+use super::sidecar::{self, Claim};
 use super::tus_headers::Metadata;
 use crate::body::collect;
-use granary_storage::catalog::{Condition, FileView, NewFile, TusUpload};
+use granary_storage::catalog::{Condition, FilePlace, FileView, NewFile, TusUpload};
 use granary_storage::sums::{Promised, Sum};
 use granary_storage::upload::Writing;
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
@@ -40,6 +40,7 @@ fn is_for_good(error: &Error) -> bool {
         | K::Unauthenticated
         | K::TooManyRequests
         | K::UriTooLong
+        | K::LengthRequired
         | K::Timeout
         | K::StorageFull
         | K::Unavailable
@@ -62,13 +63,29 @@ impl Finish<'_> {
     /// Those of the store. `PreconditionFailed` where another file stands in the way; with such a refusal the upload is over.
     pub(super) async fn whole(&self, mut writing: Writing) -> Result<()> {
         let metadata = Metadata::parse(&self.upload.metadata, &self.stores.limits)?;
-        if let Some((file, sum)) = self.checksum_of(&metadata).await? {
+        let place = self.place(&metadata).await?;
+        // A real file that stands there already stays one.
+        if place.current.is_none()
+            && let Some((file, sum)) = sidecar::of(self.stores, self.upload.repository, &metadata.path).await?
+        {
             return self.compare(writing, &file, &sum).await;
         }
+        let claims = sidecar::claims(self.stores, &metadata.path, &place.sidecars).await?;
         writing.with_sums().await?;
         writing.remember();
-        let landed = writing.complete(Promised::default()).await?;
-        self.file(landed.digest).await
+        match writing.complete(promised(&claims)).await {
+            Ok(landed) => self.file(landed.digest).await,
+            Err(error) if error.kind() == ErrorKind::DigestMismatch => {
+                self.stores.catalog.forget_tus_upload(self.upload.id).await?;
+                Err(sidecar::explained(error, &claims))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn place(&self, metadata: &Metadata) -> Result<FilePlace> {
+        let (repository, path) = (self.upload.repository, metadata.path.clone());
+        self.stores.catalog.file_place(repository, path).await
     }
 
     /// Makes the file of an upload whose bytes are a blob already.
@@ -88,6 +105,7 @@ impl Finish<'_> {
             condition: Condition::Always,
             labels,
             may_overwrite: self.may_overwrite,
+            mends: false,
             source: None,
             by: self.by.clone(),
         };
@@ -108,6 +126,7 @@ impl Finish<'_> {
     /// free then.
     pub(super) async fn joined(&self) -> Result<()> {
         let Self { stores, upload, by, .. } = self;
+        let metadata = Metadata::parse(&upload.metadata, &stores.limits)?;
         for _ in 0..LOOKS {
             let Some(known) = stores.catalog.tus_upload(upload.id, by.clone()).await? else {
                 return Err(cancelled());
@@ -120,8 +139,15 @@ impl Finish<'_> {
             }
             let parts = stores.catalog.tus_parts(upload.id).await?;
             let total: u64 = parts.iter().map(|(_, length)| length).sum();
+            let sidecars = self.place(&metadata).await?.sidecars;
+            let claims = sidecar::claims(stores, &metadata.path, &sidecars).await?;
             let joined = match upload.length == Some(total) {
-                true => stores.uploads.join(upload.id, upload.repository, by.clone(), parts).await,
+                true => {
+                    let joined = stores
+                        .uploads
+                        .join(upload.id, upload.repository, by.clone(), parts, promised(&claims));
+                    joined.await.map_err(|error| sidecar::explained(error, &claims))
+                }
                 false => Err(cancelled()),
             };
             match joined {
@@ -169,16 +195,6 @@ impl Finish<'_> {
         Ok(())
     }
 
-    /// The file beside which this one would stand as its checksum, where that is known and this one is not there.
-    async fn checksum_of(&self, metadata: &Metadata) -> Result<Option<(FileView, Sum)>> {
-        let (catalog, repository) = (&self.stores.catalog, self.upload.repository);
-        let Some(claimed) = sidecar::of(self.stores, repository, &metadata.path).await? else {
-            return Ok(None);
-        };
-        let place = catalog.file_place(repository, metadata.path.clone()).await?;
-        Ok(place.current.is_none().then_some(claimed))
-    }
-
     /// Holds a checksum against its file; it is not kept, as one that is sent by PUT is not.
     async fn compare(&self, writing: Writing, file: &FileView, sum: &Sum) -> Result<()> {
         let Self { stores, upload, .. } = self;
@@ -200,6 +216,14 @@ impl Finish<'_> {
                 Err(error)
             }
         }
+    }
+}
+
+/// What checksums that were stored before their file promise of it.
+fn promised(claims: &[Claim]) -> Promised {
+    Promised {
+        digest: None,
+        sums: claims.iter().map(|claim| claim.sum).collect(),
     }
 }
 

@@ -255,7 +255,7 @@ async fn what_may_not_be_stored_is_refused_for_good(world: World) {
         send(&world, &creation(path, 3)).await.expect(412);
     }
     send(&world, &piece(&folder, 0, "abc")).await.expect(412);
-    developer().ask(&piece(&late, 0, "abc")).await.expect(403);
+    developer().ask(&piece(&late, 0, "abc")).await.expect(412);
     assert_eq!(send(&world, &Request::get(FW)).await.body, "first");
     for at in [&late, &folder] {
         head(&world, at).await.expect(404);

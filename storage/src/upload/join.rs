@@ -19,7 +19,14 @@ impl Uploads {
     /// # Errors
     /// `NotFound`/`Upload` when there is no such session; `PreconditionFailed`/`Upload` when a part has fewer bytes.
     /// Those of [`Writing::complete`].
-    pub async fn join(&self, id: UploadId, repository: RepositoryId, by: Arc<str>, parts: Vec<(UploadId, u64)>) -> Result<Option<Landed>> {
+    pub async fn join(
+        &self,
+        id: UploadId,
+        repository: RepositoryId,
+        by: Arc<str>,
+        parts: Vec<(UploadId, u64)>,
+        promised: Promised,
+    ) -> Result<Option<Landed>> {
         let Some(running) = self.ending.begin_alone(id) else {
             self.ending.settled(id).await;
             return Ok(None);
@@ -41,7 +48,7 @@ impl Uploads {
                 return Err(error);
             }
             writing.remember();
-            writing.complete(Promised::default()).await.map(Some)
+            writing.complete(promised).await.map(Some)
         });
         work.await.map_err(Error::internal)?
     }

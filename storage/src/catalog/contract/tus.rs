@@ -120,6 +120,7 @@ async fn the_blob_and_the_file_of_an_upload_are_remembered_with_their_commits(da
         condition: Condition::Always,
         labels: Labels::default(),
         may_overwrite,
+        mends: false,
         source: None,
         by: somebody(),
     };
