@@ -76,6 +76,8 @@ fn limits(config: &Config) -> Limits {
         blob_bytes: set.blob_bytes,
         uploads_per_principal: set.uploads_per_principal,
         upload_expiry: set.upload_expiry,
+        upload_acknowledge: set.upload_acknowledge,
+        upload_parts: set.upload_parts,
         blob_lease: set.blob_lease,
         page_default: set.page_default,
         page_max: set.page_max,

@@ -14,6 +14,10 @@ pub struct Limits {
     pub uploads_per_principal: u64,
     /// An upload session without a request for this long is swept.
     pub upload_expiry: Duration,
+    /// Bytes of one request to an upload by tus after which what came is acknowledged.
+    pub upload_acknowledge: u64,
+    /// Parts that are joined into one file by tus, at most.
+    pub upload_parts: usize,
     /// How long an uploaded or mounted blob that no manifest names yet is kept.
     pub blob_lease: Duration,
     /// Entries of a page when the client names no number.
@@ -95,6 +99,8 @@ impl Default for Limits {
             blob_bytes: 100 * 1024 * MIB,
             uploads_per_principal: 1000,
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
+            upload_acknowledge: 16 * MIB,
+            upload_parts: 256,
             blob_lease: Duration::from_secs(24 * 3600),
             page_default: 100,
             page_max: 1000,

@@ -223,3 +223,49 @@ async fn a_wrong_checksum_closes_the_upload_and_leaves_nothing() {
         assert_nothing_stored(&store).await;
     }
 }
+
+#[tokio::test]
+async fn a_session_whose_bytes_became_a_blob_without_a_row_is_completed_by_who_asks() {
+    for store in TestStore::all(&Limits::default()).await {
+        let id = parked(&store, &large(1)).await;
+        let digest = Digest::sha256(&large(1));
+        store.database.execute("ALTER TABLE repository_blob RENAME TO broken");
+        let failed = open(&store, id).await.finish(&digest).await;
+        assert_eq!(refusal(failed).0, ErrorKind::Internal);
+        // It fails again, and the bytes are still there.
+        assert_eq!(refusal(status(&store, id).await).0, ErrorKind::Internal);
+        store.database.execute("ALTER TABLE broken RENAME TO repository_blob");
+        assert_eq!(refusal(status(&store, id).await), NO_SUCH_UPLOAD);
+        assert_eq!(store.stores.uploads.finished(id, store.repository, "alice"), Some(digest));
+        assert_only_blob(&store, &large(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn parts_are_joined_from_the_start_after_it_failed_half_way() {
+    for store in TestStore::all(&Limits::default()).await {
+        let (one, two) = (parked(&store, &large(1)).await, parked(&store, &large(2)).await);
+        let id = begun(&store).await;
+        let parts = vec![(one, 2 * MIB as u64), (two, 2 * MIB as u64)];
+        let longer = vec![parts[0], (two, 2 * MIB as u64 + 1)];
+        let uploads = &store.stores.uploads;
+        let failed = uploads.join(id, store.repository, alice(), longer, Promised::default()).await;
+        assert_eq!(refusal(failed), (ErrorKind::PreconditionFailed, What::Upload));
+        let joined = uploads
+            .join(id, store.repository, alice(), parts.clone(), Promised::default())
+            .await
+            .unwrap()
+            .unwrap();
+        let whole = [large(1), large(2)].concat();
+        assert_eq!((joined.digest, joined.size), (Digest::sha256(&whole), whole.len() as u64));
+        assert_eq!(joined.sums, Some(FileSums::of(&whole)));
+        // The session is over, and the parts are as they were.
+        let again = uploads.join(id, store.repository, alice(), parts, Promised::default()).await;
+        assert_eq!(refusal(again), NO_SUCH_UPLOAD);
+        for part in [one, two] {
+            assert_eq!(status(&store, part).await.unwrap().offset, 2 * MIB as u64);
+            uploads.cancel(part, store.repository, alice()).await.unwrap();
+        }
+        assert_only_blob(&store, &whole).await;
+    }
+}

@@ -181,7 +181,8 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     }
     // A real file that stands there already stays one.
     if place.current.is_none()
-        && let Some(claimed) = sidecar::of(stores, granted, &put.path).await?
+        && let Some(repository) = granted.repository()
+        && let Some(claimed) = sidecar::of(stores, repository.id, &put.path).await?
     {
         return sidecar::verify(stores, granted, claimed, body, put.length).await;
     }

@@ -28,7 +28,10 @@ mod sidecar;
 mod sums_file;
 mod tus;
 mod tus_create;
+mod tus_fill;
+mod tus_finish;
 mod tus_headers;
+mod tus_join;
 mod tus_op;
 
 #[cfg(test)]
@@ -43,6 +46,12 @@ mod parse_tests;
 mod sidecar_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod tus_create_tests;
+#[cfg(test)]
+mod tus_join_tests;
+#[cfg(test)]
+pub(crate) mod tus_specimen_tests;
 #[cfg(test)]
 mod tus_tests;
 
@@ -78,7 +87,7 @@ impl FormatHandler for Generic {
             Act::ListReleases { .. } => releases::list(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
             Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
-            Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
+            Act::StartUpload { .. } => tus_create::create(stores, &granted, body).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };
         reply.map(json_error::with_common_headers)

@@ -173,16 +173,8 @@ impl Operation for Op {
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH | Actions::PULL)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::UploadAbilities => Needs::one(access(Action::Create.into())),
-            Act::StartUpload { .. } => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: false,
-            },
-            Act::PutFile(PutFile { deploy, .. }) => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: *deploy,
-            },
+            Act::StartUpload { .. } => Needs::to_store(&self.repository, false),
+            Act::PutFile(PutFile { deploy, .. }) => Needs::to_store(&self.repository, *deploy),
         }
     }
 

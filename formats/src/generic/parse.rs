@@ -62,7 +62,7 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
                 },
             },
             Method::POST if folder.is_none() => Act::StartUpload {
-                wanted: tus_create::parse(head)?,
+                wanted: tus_create::parse(head, limits)?,
             },
             Method::OPTIONS if folder.is_none() => Act::UploadAbilities,
             Method::PUT => return Err(bad("the path ends in a slash: name the file that is to be stored in this folder")),

@@ -116,6 +116,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "An upload session without a request for this long is removed.",
     ),
     setting(
+        "limits.upload_acknowledge",
+        "16MiB",
+        "Bytes of one request to an upload by tus after which what came is acknowledged: no more than this is sent again after the server dies.",
+    ),
+    setting("limits.upload_parts", "256", "Parts that are joined into one file by tus, at most."),
+    setting(
         "limits.blob_lease",
         "24h",
         "How long an uploaded blob is kept that no manifest names yet.",

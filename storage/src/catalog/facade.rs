@@ -8,7 +8,7 @@ use super::charts::{Chart, ChartVersion, ChartsUnder};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
-use super::tus::{NewTusUpload, TusUpload};
+use super::tus::{NewTusUpload, NewTusWhole, TusUpload};
 use crate::access::{Role, Visible};
 use crate::blob::{Blob, StorageKey, UploadId};
 use crate::clock::Millis;
@@ -455,11 +455,24 @@ units! {
 
     /// Remembers what a session's bytes are to become.
     pub note add_tus_upload(new: NewTusUpload) -> () => add_tus_upload;
+    /// Remembers that a session is to become what its parts are together, and opens it. The same parts with the same
+    /// metadata are the same upload, if it is there already. `NotFound`/`Upload` for a part that is not known to the
+    /// principal in this repository; `Invalid`/`Upload` for what is no part; `PreconditionFailed`/`Upload` for one that
+    /// has not all its bytes, or belongs to another whole; `TooLarge`/`File`; `TooManyRequests`/`Upload`.
+    pub note join_tus_uploads(new: Arc<NewTusWhole>) -> TusUpload => join_tus_uploads;
+    /// The parts of an upload that is made of such, in their order, with their lengths.
+    pub read tus_parts(id: UploadId) -> Vec<(UploadId, u64)> => tus_parts;
     /// What an upload of this principal is to become, or became.
     pub read tus_upload(id: UploadId, principal: Arc<str>) -> Option<TusUpload> => tus_upload;
-    /// Remembers that the file of an upload is stored.
+    /// Says how long an upload will be that began without a length; whether it had none.
+    pub note settle_tus_length(id: UploadId, length: u64) -> bool => settle_tus_length;
+    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end.
+    /// As [`Catalog::put_file`].
+    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> FileStored => land_tus_file
+        forgets |cache, _| cache.forget_file(&new);
+    /// Remembers that an upload came to its end without a file of its own.
     pub note finish_tus_upload(id: UploadId) -> () => finish_tus_upload;
-    /// Forgets an upload.
+    /// Forgets an upload; its parts are free for another.
     pub note forget_tus_upload(id: UploadId) -> () => forget_tus_upload;
     /// Forgets the uploads whose time and session are over; how many.
     pub note sweep_tus_uploads(now: Millis) -> u64 => sweep_tus_uploads;

@@ -101,6 +101,8 @@ pub struct NewBlob {
     /// The upload session to close in the same transaction. When it has been closed since, the commit fails with
     /// `Conflict`/`Upload`.
     pub session: Option<UploadId>,
+    /// Whether the upload by tus of that session remembers, in the same transaction, that this is what it became.
+    pub remembered: bool,
     /// How long the link holds without a manifest.
     pub lease_until: Millis,
     /// The principal's name.

@@ -231,8 +231,12 @@ diesel::table! {
         id -> Text,
         repository -> BigInt,
         principal -> Text,
-        length -> BigInt,
+        length -> Nullable<BigInt>,
         metadata -> Text,
+        concat -> Nullable<Text>,
+        part_of -> Nullable<Text>,
+        place -> Nullable<BigInt>,
+        digest -> Nullable<Text>,
         done -> Bool,
         expires_at -> BigInt,
     }

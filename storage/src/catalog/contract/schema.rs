@@ -50,6 +50,12 @@ type Version = (
     Option<String>, Option<String>, Option<bool>,
 );
 
+#[rustfmt::skip]
+type TusUpload = (
+    String, i64, String, Option<i64>, String, Option<String>, Option<String>,
+    Option<i64>, Option<String>, bool, i64,
+);
+
 /// Reads every column of each table listed, and gives each table's columns as `schema.rs` has them.
 macro_rules! read_tables {
     ($connection:ident, $($table:ident: $row:ty,)+) => {
@@ -87,7 +93,7 @@ macro_rules! reader {
                 chart: Chart,
                 chart_unlisted: (i64, String, String),
                 chart_event: (i64, String, i64, i64),
-                tus_upload: (String, i64, String, i64, String, bool, i64),
+                tus_upload: TusUpload,
             )
         }
     };
