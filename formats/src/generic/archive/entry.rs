@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, Changed, FileView};
+use granary_storage::catalog::{AccountId, FileView};
 use granary_storage::name::FilePath;
 use granary_storage::{Digest, Error, Result, Stores};
 use http::StatusCode;
