@@ -76,6 +76,8 @@ pub(crate) enum Asks {
     Change(String),
     /// To remove.
     Delete(String),
+    /// To do anything: what only who manages a project may.
+    Manage(String),
     /// To see what is listed under a prefix.
     List(String),
     /// To read what policies decide about, found under a prefix: the prefix, and the repository that it is in.
@@ -97,6 +99,7 @@ impl Asks {
             Self::Session(repository) | Self::Write(repository) => (repository, Action::Create.into()),
             Self::Change(repository) => (repository, Actions::PUSH),
             Self::Delete(repository) => (repository, Actions::DELETE),
+            Self::Manage(repository) => (repository, Actions::ALL),
         };
         let access = Access {
             repository: repository.parse().unwrap(),

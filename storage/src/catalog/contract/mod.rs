@@ -6,6 +6,7 @@
 
 mod accounts;
 mod blobs;
+mod chart_images;
 mod charts;
 mod deletions;
 mod events;
@@ -14,6 +15,7 @@ mod holders;
 mod labels;
 mod manifests;
 mod projects;
+mod publishers;
 mod races;
 mod referrers;
 mod releases;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod blobs;
+mod chart_images;
 mod charts;
 mod events;
 mod files;
@@ -13,6 +14,7 @@ mod holders;
 mod labels;
 mod manifests;
 mod projects;
+mod publishers;
 mod put_manifest;
 mod releases;
 mod repositories;
@@ -24,6 +26,7 @@ mod uploads;
 
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
+pub(crate) use chart_images::*;
 pub(crate) use charts::*;
 pub(crate) use events::*;
 pub(crate) use files::*;
@@ -32,6 +35,7 @@ pub(crate) use holders::*;
 pub(crate) use labels::*;
 pub(crate) use manifests::*;
 pub(crate) use projects::*;
+pub(crate) use publishers::*;
 pub(crate) use put_manifest::*;
 pub(crate) use releases::*;
 pub(crate) use repositories::*;
