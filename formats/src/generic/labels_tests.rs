@@ -150,6 +150,8 @@ async fn a_patch_that_breaks_a_rule_changes_nothing(world: World) {
         (r#"{"labels":{"a":{"b":"c"}}}"#, 400),
         (r#"{"labels":{"b":"c"},"content_type":"text/plain"}"#, 400),
         (r#"{"labels":{"b":"c","B":"d"}}"#, 400),
+        (r#"{"labels":{"b":"c","b":"d"}}"#, 400),
+        (r#"{"labels":{"b":"c"},"labels":{}}"#, 400),
         (r#"{"labels":{"b c":"d"}}"#, 400),
         (r#"{"labels":{"b":"c\n"}}"#, 400),
         (&deep, 400),

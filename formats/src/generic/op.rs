@@ -114,7 +114,8 @@ impl Operation for Op {
             Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::NewestRelease { .. } | Act::ListFiles { .. } => {
                 Needs::one(access(Actions::PULL))
             }
-            Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH)),
+            // Who changes some is told all.
+            Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH | Actions::PULL)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::UploadAbilities => Needs::one(access(Action::Create.into())),
             Act::StartUpload { .. } => Needs::Access {

@@ -113,6 +113,10 @@ fn segments<'h>(head: &Head<'h>) -> Result<Vec<Cow<'h, str>>> {
 
 /// An operation on the chart repository of these segments.
 fn op(prefix: &[&str], act: impl FnOnce(&Prefix) -> Result<Act>) -> Result<Op> {
+    // Its index could not be asked for: there, what stands behind `api` is the API's.
+    if prefix.contains(&"api") {
+        return Err(nowhere());
+    }
     let (prefix, base): (Prefix, _) = if prefix.is_empty() {
         (DEFAULT_PROJECT.parse()?, MOUNT.to_owned())
     } else {

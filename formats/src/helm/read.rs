@@ -147,7 +147,7 @@ pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) 
             (index.only(seen, page), false)
         }
     };
-    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
+    let reply = personal(Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json"));
     Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
 }
 
@@ -157,6 +157,11 @@ fn place(stores: &Stores, granted: &Granted<Op>) -> Place {
         host: stores.host.clone(),
         prefix: granted.op().prefix.clone(),
     }
+}
+
+/// An answer that is another one for who may see less, or a moment later.
+pub(super) fn personal(reply: Reply) -> Reply {
+    reply.header(CACHE_CONTROL, "private, no-cache").header(VARY, "Authorization")
 }
 
 /// The charts of the repository that the operation names.
@@ -174,7 +179,7 @@ pub(super) async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec
 /// `GET api/charts/<name>`.
 pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let charts = listed(stores, granted).await?;
-    Ok(json_reply(StatusCode::OK, list(charts, &place(stores, granted))))
+    Ok(personal(json_reply(StatusCode::OK, list(charts, &place(stores, granted)))))
 }
 
 /// The chart of a version, as written.
@@ -198,7 +203,7 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
         return Err(unknown("not a version"));
     };
     let chart = at_version(stores, granted, version).await?;
-    Ok(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted))))
+    Ok(personal(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted)))))
 }
 
 /// The highest version; a pre-release only where there is nothing else.

@@ -2,18 +2,14 @@
 //! of its own.
 
 use super::op::{Act, Op};
-use super::read::{at_version, unknown};
+use super::read::{at_version, personal, unknown};
 use crate::dispatch::Granted;
 use crate::handler::Reply;
 use crate::json_error::json_reply;
 use granary_storage::catalog::ChartImageView;
 use granary_storage::{Result, Stores};
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
-
-/// What is here changes without the chart.
-const ASK_AGAIN: &str = "private, no-cache";
 
 /// `GET api/charts/<name>/<version>/images`: what it says it runs, and what of that is here and may be read.
 pub(super) async fn images(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
@@ -31,7 +27,7 @@ pub(super) async fn images(stores: &Stores, granted: &Granted<Op>) -> Result<Rep
         "version": chart.version,
         "images": Value::from_iter(images.iter().map(image)),
     });
-    Ok(json_reply(StatusCode::OK, format!("{told}\n")).header(CACHE_CONTROL, ASK_AGAIN))
+    Ok(personal(json_reply(StatusCode::OK, format!("{told}\n"))))
 }
 
 fn image(view: &ChartImageView) -> Value {
@@ -60,5 +56,5 @@ pub(super) async fn labels(stores: &Stores, granted: &Granted<Op>) -> Result<Rep
     let tag = chart.version.replace('+', "_").parse()?;
     let labels = stores.catalog.tag_labels(repository, tag).await?.unwrap_or_default();
     let told = json!({"name": chart.name, "version": chart.version, "labels": labels.to_json()});
-    Ok(json_reply(StatusCode::OK, format!("{told}\n")).header(CACHE_CONTROL, ASK_AGAIN))
+    Ok(personal(json_reply(StatusCode::OK, format!("{told}\n"))))
 }

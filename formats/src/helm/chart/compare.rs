@@ -216,7 +216,7 @@ mod tests {
             prop_assert_eq!(found.is_empty(), old == new);
             if let Some(file) = found.first() {
                 let lines = file.lines.as_ref().unwrap();
-                prop_assert_eq!(apply(&old, &lines.unified), new.clone());
+                prop_assert_eq!(&apply(&old, &lines.unified), &new);
                 prop_assert_eq!(old.lines().count() + lines.added, new.lines().count() + lines.removed);
             }
         }
