@@ -119,7 +119,9 @@ impl<Op> Granted<Op> {
         } = holder;
         let admitted = match path {
             Some(path) => match catalog.file(repository.id, path.clone()).await? {
-                Some(file) if file.blob.digest == *artifact => self.gate.admit_file(&self.principal, repository, &file).await,
+                Some(file) if file.blob.digest == *artifact && !file.damaged => {
+                    self.gate.admit_file(&self.principal, repository, &file).await
+                }
                 _ => return Ok(false),
             },
             None => match catalog.manifest(repository.id, Reference::Digest(*artifact)).await? {

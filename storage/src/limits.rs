@@ -28,6 +28,8 @@ pub struct Limits {
     pub ranges_per_request: usize,
     /// Bytes of a checksum that is sent to be held against a file, at most.
     pub sidecar_bytes: u64,
+    /// Places that hold some content and that policies are asked about when it is stored by its checksum, at most.
+    pub deploy_holders: usize,
     /// Bytes of descriptors on a page of referrers, at most, unless the first alone has more.
     pub page_bytes: u64,
     /// Large answers that are under way at once, at most; each counts once for every [`crate::downloads::PLACE`] that it holds.
@@ -40,6 +42,8 @@ pub struct Limits {
     pub chart_file_bytes: u64,
     /// Entries of a chart's archive, at most.
     pub chart_entries: usize,
+    /// Gzip members that a chart's archive is packed as, at most.
+    pub chart_members: usize,
     /// A Chart.yaml, as written and with its aliases resolved, at most.
     pub chart_metadata_bytes: u64,
     /// How deep a Chart.yaml may be nested.
@@ -61,6 +65,10 @@ pub struct Limits {
     pub chart_diff_time: Duration,
     /// A provenance file, at most.
     pub chart_provenance_bytes: u64,
+    /// Parts of a form, at most.
+    pub form_parts: usize,
+    /// Bytes of a form besides what is uploaded by it, at most.
+    pub form_other_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
     /// First folders and files of a repository that are looked at to find its newest release, at most.
@@ -93,12 +101,14 @@ impl Default for Limits {
             tag_parameters: 64,
             ranges_per_request: 32,
             sidecar_bytes: 8 * 1024,
+            deploy_holders: 16,
             page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,
             chart_bytes: 100 * MIB,
             chart_file_bytes: 5 * MIB,
             chart_entries: 10_000,
+            chart_members: 10_000,
             chart_metadata_bytes: MIB,
             chart_metadata_depth: 64,
             chart_metadata_values: 20_000,
@@ -109,6 +119,8 @@ impl Default for Limits {
             chart_diff_lines: 50_000,
             chart_diff_time: Duration::from_secs(1),
             chart_provenance_bytes: MIB,
+            form_parts: 100,
+            form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
             release_folders: 5000,
             labels_per_version: 64,

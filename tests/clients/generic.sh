@@ -71,6 +71,8 @@ says "leaves nothing" '^404$' status "$files/2.0/small.bin"
 says "a file that must be new and is not" '^412$' status -T small.bin -H 'If-None-Match: *' "$files/2.0/fw.bin"
 says "a file where a folder is" '^409$' status -T small.bin "$files/2.0"
 says "a part of a file is never taken for the whole" '^400$' status -T small.bin -H 'Content-Range: bytes 0-999/5000' "$files/2.0/part"
+says "what is coded is refused" '^415$' status -T small.bin -H 'Content-Encoding: gzip' "$files/2.0/coded.gz"
+says "curl by HTTP/1.0 stores a file" '^201$' status --http1.0 -T small.bin "$files/2.0/old.bin"
 check "names with spaces and of every script" as_user -T small.bin "$files/x/gr%C3%B6%C3%9Fe%20(1).bin"
 same "are listed as they are" 'größe (1).bin' "$(as_user "$files/x/" | jq -r '.entries[0].name')"
 

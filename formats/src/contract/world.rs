@@ -201,6 +201,7 @@ impl Door {
             path,
             query,
             headers: request,
+            length_unknown: false,
         };
         Some(Answer::read(route.dispatch(&self.dispatch, caller, head, body).await).await)
     }

@@ -15,6 +15,7 @@ fn parsed(method: &Method, path: &str, query: &str, headers: &Lines<'_>) -> Opti
         path,
         query,
         headers,
+        length_unknown: false,
     };
     parse(&head, &Limits::default()).ok()
 }

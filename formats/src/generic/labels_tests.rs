@@ -73,7 +73,7 @@ async fn the_same_file_with_other_labels_gets_those(world: World) {
     let adds_only = world.behind(FakeGate::holding(Held::No));
     let sha256 = granary_storage::Digest::sha256(b"def").hex();
     let again = put(format!("{FW};a=4"), "def").header("x-checksum-sha256", sha256);
-    adds_only.ask(&again).await.expect(403);
+    adds_only.ask(&again).await.expect(409);
     assert_eq!(labels(&world, FW).await, json!({}));
 }
 

@@ -29,11 +29,15 @@ mod tus_headers;
 mod tus_op;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod files_tests;
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]
 mod parse_tests;
+#[cfg(test)]
+mod sidecar_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
@@ -63,7 +67,7 @@ impl FormatHandler for Generic {
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
         let reply = match granted.op().act {
             Act::ReadFile { .. } => files::read(stores, &granted).await,
-            Act::PutFile { .. } => files::put(stores, &granted, body).await,
+            Act::PutFile(_) => files::put(stores, &granted, body).await,
             Act::ReadLabels { .. } => labels::read(stores, &granted).await,
             Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,

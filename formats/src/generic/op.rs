@@ -5,11 +5,13 @@ use super::listing::Form;
 use super::release::Range;
 use super::tus_create::Wanted;
 use crate::conditions::ReadConditions;
-use crate::gate::Needs;
+use crate::dispatch::Granted;
+use crate::gate::{Held, Needs};
 use crate::handler::Operation;
 use crate::paging::Page;
+use granary_storage::Digest;
 use granary_storage::access::{Access, Action, Actions};
-use granary_storage::catalog::Condition;
+use granary_storage::catalog::{Condition, NewFile, RepositoryId};
 use granary_storage::label::Labels;
 use granary_storage::name::{FilePath, Reference, RepositoryName};
 
@@ -24,26 +26,9 @@ pub enum Act {
         head: bool,
         /// Conditions.
         conditions: ReadConditions,
-        /// `If-Modified-Since`, in seconds since 1970.
-        modified_since: Option<i64>,
     },
     /// `PUT …/<path>`.
-    PutFile {
-        /// The file.
-        path: FilePath,
-        /// `Content-Type`, where it says something about the file.
-        media_type: Option<String>,
-        /// `If-Match` and `If-None-Match`.
-        condition: Condition,
-        /// The checksums that the bytes must have.
-        promises: Promises,
-        /// `Content-Length`.
-        length: Option<u64>,
-        /// Its labels.
-        labels: Labels,
-        /// `X-Checksum-Deploy`: the bytes are here already, and do not come.
-        deploy: bool,
-    },
+    PutFile(PutFile),
     /// `GET|HEAD …/<path>?labels`: what is known of a file.
     ReadLabels {
         /// The file.
@@ -62,7 +47,7 @@ pub enum Act {
     ChangeLabels {
         /// The file.
         path: FilePath,
-        /// `If-Match` and `If-None-Match`.
+        /// `If-Match`, `If-None-Match` and `If-Unmodified-Since`.
         condition: Condition,
         /// `Content-Length`.
         length: Option<u64>,
@@ -71,7 +56,7 @@ pub enum Act {
     DeleteFile {
         /// The file.
         path: FilePath,
-        /// `If-Match` and `If-None-Match`.
+        /// `If-Match`, `If-None-Match` and `If-Unmodified-Since`.
         condition: Condition,
     },
     /// `GET|HEAD …/` and `…/<path>/`: what a folder holds directly.
@@ -90,6 +75,44 @@ pub enum Act {
     },
     /// `OPTIONS …/`: what is known of tus.
     UploadAbilities,
+}
+
+/// A file that is to be stored, as the request says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutFile {
+    /// Where.
+    pub path: FilePath,
+    /// `Content-Type`, where it says something about the file.
+    pub media_type: Option<String>,
+    /// `If-Match`, `If-None-Match` and `If-Unmodified-Since`.
+    pub condition: Condition,
+    /// The checksums that the bytes must have.
+    pub promises: Promises,
+    /// `Content-Length`.
+    pub length: Option<u64>,
+    /// Its labels.
+    pub labels: Labels,
+    /// `X-Checksum-Deploy`: the bytes are here already, and do not come.
+    pub deploy: bool,
+}
+
+impl PutFile {
+    /// The file, once its bytes are known.
+    pub(super) fn with(&self, granted: &Granted<Op>, repository: RepositoryId, digest: Digest, size: u64) -> NewFile {
+        NewFile {
+            repository,
+            path: self.path.clone(),
+            digest,
+            size,
+            media_type: self.media_type.clone(),
+            condition: self.condition.clone(),
+            labels: self.labels.clone(),
+            may_overwrite: granted.optional(OPTIONAL_OVERWRITE) == Held::Yes,
+            mends: false,
+            source: None,
+            by: granted.by(),
+        }
+    }
 }
 
 /// An operation and the repository it is about.
@@ -123,7 +146,7 @@ impl Operation for Op {
                 optional: vec![access(Action::Overwrite.into())],
                 across: false,
             },
-            Act::PutFile { deploy, .. } => Needs::Access {
+            Act::PutFile(PutFile { deploy, .. }) => Needs::Access {
                 required: vec![access(Action::Create.into())],
                 optional: vec![access(Action::Overwrite.into())],
                 across: *deploy,

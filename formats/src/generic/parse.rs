@@ -8,11 +8,11 @@ use super::labels;
 use super::listing::Form;
 use super::media;
 use super::newest;
-use super::op::{Act, Op};
+use super::op::{Act, Op, PutFile};
 use super::path::decode;
 use super::tus_create;
 use crate::body::content_length;
-use crate::conditions::{ReadConditions, condition, date};
+use crate::conditions::{ReadConditions, dated_condition};
 use crate::handler::{Head, method_not_allowed};
 use crate::paging::page;
 use granary_storage::label::Labels;
@@ -65,17 +65,16 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
                 path,
                 head: *head.method == Method::HEAD,
                 conditions: ReadConditions::of(head),
-                modified_since: head.header("if-modified-since").and_then(date),
             },
             Method::PUT => put(head, path, labels)?,
             Method::PATCH => Act::ChangeLabels {
                 path,
-                condition: condition(head),
+                condition: dated_condition(head),
                 length: content_length(head)?,
             },
             Method::DELETE => Act::DeleteFile {
                 path,
-                condition: condition(head),
+                condition: dated_condition(head),
             },
             _ => return Err(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
         },
@@ -115,7 +114,7 @@ fn file_path(text: &str) -> Result<FilePath> {
 }
 
 fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
-    let refused = |header: &'static str, why: &'static str| match head.header(header) {
+    let refused = |header, why| match head.header_list(header) {
         None => Ok(()),
         Some(_) => Err(Error::invalid(What::Request, why)),
     };
@@ -123,13 +122,26 @@ fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
     refused("content-range", "a part of a file cannot be stored by PUT; send the whole file")?;
     refused("x-explode-archive", "archives are stored as they are; unpack before sending")?;
     refused("x-explode-archive-atomic", "archives are stored as they are; unpack before sending")?;
-    Ok(Act::PutFile {
+    // RFC 9110 §8.4.1: kept so, it would have to be told of with every answer, and its checksums would be those of
+    // something else than what most clients make of it.
+    let codings = head.header_list("content-encoding").unwrap_or_default();
+    let mut codings = codings.split(',').map(str::trim);
+    if let Some(coding) = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
+        let sentence = format!("a file is stored as its bytes come, and never as Content-Encoding: {coding}; send it without that header");
+        return Err(Error::new(ErrorKind::Unsupported, What::File, sentence));
+    }
+    let deploy = deploy::asked(head)?;
+    if head.length_unknown && !deploy {
+        let sentence = "HTTP/1.0 says where a file ends by its Content-Length; send one";
+        return Err(Error::new(ErrorKind::LengthRequired, What::Size, sentence));
+    }
+    Ok(Act::PutFile(PutFile {
         path,
         media_type: head.header("content-type").and_then(media::named),
-        condition: condition(head),
+        condition: dated_condition(head),
         promises: Promises::of(head)?,
         length: content_length(head)?,
         labels,
-        deploy: deploy::asked(head)?,
-    })
+        deploy,
+    }))
 }

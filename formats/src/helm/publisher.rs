@@ -29,7 +29,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             .header(ETAG, format!("\"{digest}\""))
             .header(CACHE_CONTROL, "private, no-cache")
     };
-    if conditions.not_modified(&digest) {
+    if conditions.not_modified(&digest.to_string(), None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let body = match head {

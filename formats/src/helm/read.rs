@@ -98,7 +98,7 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
             .header(CACHE_CONTROL, "private, no-cache")
             .header(VARY, "Authorization, Accept-Encoding")
     };
-    if conditions.if_none_match.iter().any(|held| held == "*" || *held == etag) {
+    if conditions.not_modified(&etag, None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let begin = format!(
@@ -274,7 +274,7 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             .header(CACHE_CONTROL, caching)
             .header(ACCEPT_RANGES, "bytes")
     };
-    if conditions.not_modified(&digest) {
+    if conditions.not_modified(&digest.to_string(), None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let whole = reply(StatusCode::OK).header(CONTENT_TYPE, media_type);

@@ -4,8 +4,8 @@
 use super::chart::{Inspected, Inspection, Metadata, Signed};
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
-use super::rfc3339;
 use super::{CONFIG, CONTENT, PROVENANCE};
+use super::{rfc3339, taken};
 use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
@@ -37,7 +37,11 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let placed = async {
         let received = receive(stores, upload, &mut writing, body).await?;
         let repository = place(upload, granted, &received).await?;
-        Ok::<_, Error>((is_there(stores, &repository, &received).await?, repository, received))
+        let there = is_there(stores, &repository, &received).await?;
+        if !there {
+            taken::check(stores, &repository, &received.chart.metadata).await?;
+        }
+        Ok::<_, Error>((there, repository, received))
     };
     match placed.await {
         Ok((false, repository, received)) => publish(stores, granted, writing, &repository, &received).await?,
@@ -64,7 +68,7 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
             force: upload.force,
         });
     };
-    let mut form = Form::new(body, boundary);
+    let mut form = Form::new(body, boundary, stores.limits.clone());
     let (mut came, mut provenance, mut force) = (false, None, upload.force);
     while let Some(name) = form.next_part().await? {
         match name.as_str() {
@@ -79,10 +83,10 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
             "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
             "force" => {
                 force = true;
-                while form.chunk().await?.is_some() {}
+                form.skip().await?;
             }
             // Fields that plugins send along.
-            _ => while form.chunk().await?.is_some() {},
+            _ => form.skip().await?,
         }
     }
     if !came {

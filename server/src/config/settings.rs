@@ -185,6 +185,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A checksum that is sent to be held against a file (fw.bin.sha256), at most.",
     ),
     setting(
+        "limits.deploy_holders",
+        "16",
+        "Places that hold some content and that policies are asked about when it is stored by its checksum, at most.",
+    ),
+    setting(
         "limits.chart_bytes",
         "100MiB",
         "A chart's archive, packed and unpacked, at most; Helm itself stops here.",
@@ -195,6 +200,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "One file in a chart's archive, at most; Helm itself stops here.",
     ),
     setting("limits.chart_entries", "10000", "Entries of a chart's archive, at most."),
+    setting(
+        "limits.chart_members",
+        "10000",
+        "Gzip members that a chart's archive is packed as, at most.",
+    ),
     setting(
         "limits.chart_metadata_bytes",
         "1MiB",
@@ -233,6 +243,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long two versions of a chart are compared exactly; what is left then is told as removed and added.",
     ),
     setting("limits.chart_provenance_bytes", "1MiB", "A chart's provenance file, at most."),
+    setting("limits.form_parts", "100", "Parts of a form, at most."),
+    setting(
+        "limits.form_other_bytes",
+        "64KiB",
+        "Bytes of a form besides what is uploaded by it, at most.",
+    ),
     setting(
         "limits.chart_index_cache",
         "256MiB",
@@ -341,8 +357,8 @@ pub(crate) fn limits_page() -> String {
         text.push_str(&format!("| `{key}` | {default} | {doc} |\n"));
     }
     text.push_str(
-        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a path 2048; \
-         a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
+        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a file's path 2048 in \
+         at most 100 segments, the path of a request 8192; a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
     );
     text
 }
