@@ -253,6 +253,12 @@ pub trait Operation: Send + 'static {
         None
     }
 
+    /// The file that `serves_file` may be a part of, and that takes its place where there is no such file: a stored archive
+    /// that is looked into.
+    fn serves_within(&self) -> Option<&FilePath> {
+        None
+    }
+
     /// The chart whose file goes out, by the prefix that lists it and its file's name: as `serves`, for content that
     /// only the catalog can attribute to a repository.
     fn finds(&self) -> Option<(&Prefix, &str)> {

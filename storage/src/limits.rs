@@ -73,6 +73,22 @@ pub struct Limits {
     pub chart_index_cache: u64,
     /// First folders and files of a repository that are looked at to find its newest release, at most.
     pub release_folders: usize,
+    /// Files of a folder that is fetched as an archive, at most.
+    pub folder_archive_files: usize,
+    /// Bytes of all of them together, at most.
+    pub folder_archive_bytes: u64,
+    /// Entries of a stored archive that is looked into, at most.
+    pub archive_entries: usize,
+    /// The list of entries in a stored ZIP, at most.
+    pub archive_directory_bytes: u64,
+    /// One entry that is read out of a stored archive, unpacked, at most.
+    pub archive_entry_bytes: u64,
+    /// All of a stored archive that is unpacked to look into it, at most.
+    pub archive_unpacked_bytes: u64,
+    /// How many times its packed size anything unpacked may have, beyond its first MiB.
+    pub archive_ratio: u64,
+    /// Pieces of archives that are packed or unpacked at once, at most: each takes a processor for a few milliseconds.
+    pub archive_work: usize,
     /// Labels of one version, at most.
     pub labels_per_version: usize,
     /// Bytes in the key of a label, at most; [`crate::label::KEY_MAX`] whatever this says.
@@ -123,6 +139,14 @@ impl Default for Limits {
             form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
             release_folders: 5000,
+            folder_archive_files: 100_000,
+            folder_archive_bytes: 100 * 1024 * MIB,
+            archive_entries: 100_000,
+            archive_directory_bytes: 16 * MIB,
+            archive_entry_bytes: 1024 * MIB,
+            archive_unpacked_bytes: 4 * 1024 * MIB,
+            archive_ratio: 200,
+            archive_work: 2,
             labels_per_version: 64,
             label_key_bytes: 128,
             label_value_bytes: 1024,

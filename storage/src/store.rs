@@ -22,6 +22,8 @@ pub struct Stores {
     pub uploads: Uploads,
     /// What is being read.
     pub downloads: Downloads,
+    /// The right to pack or unpack a piece of an archive.
+    pub archive_work: Arc<Semaphore>,
     /// The limits in force.
     pub limits: Arc<Limits>,
     /// Host and port of this registry, as its users write them before a repository's name (`registry.example.com`);
@@ -41,6 +43,7 @@ impl Stores {
             catalog,
             uploads,
             downloads: Downloads::new(&limits),
+            archive_work: Arc::new(Semaphore::new(limits.archive_work)),
             unpacking: Arc::new(Semaphore::new(limits.chart_unpacks)),
             limits,
             host: None,

@@ -72,7 +72,7 @@ pub(crate) enum Asks {
     Session(String),
     /// To add.
     Write(String),
-    /// To change what is there.
+    /// To change what is there, and to be told what it is then.
     Change(String),
     /// To remove.
     Delete(String),
@@ -97,7 +97,7 @@ impl Asks {
             Self::Listing => return *needs == Needs::Listing,
             Self::Read(repository) | Self::Content(repository) => (repository, Actions::PULL),
             Self::Session(repository) | Self::Write(repository) => (repository, Action::Create.into()),
-            Self::Change(repository) => (repository, Actions::PUSH),
+            Self::Change(repository) => (repository, Actions::PUSH | Actions::PULL),
             Self::Delete(repository) => (repository, Actions::DELETE),
             Self::Manage(repository) => (repository, Actions::ALL),
         };

@@ -1,5 +1,6 @@
 //! Reading, storing and deleting files.
 
+use super::archive;
 use super::checksums::{self, describe};
 use super::deploy;
 use super::media;
@@ -20,7 +21,7 @@ use granary_storage::upload::Home;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LAST_MODIFIED, LOCATION,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -37,11 +38,20 @@ pub(super) fn unknown() -> Error {
 
 /// `GET` and `HEAD …/<path>`.
 pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Act::ReadFile { path, head, conditions } = &granted.op().act else {
+    let Act::ReadFile {
+        path,
+        within,
+        head,
+        conditions,
+        recursive,
+    } = &granted.op().act
+    else {
         return Err(unknown());
     };
-    let Some(file) = granted.file() else {
-        return checksum(stores, granted, path, *head).await;
+    let file = match (granted.file(), within) {
+        (Some(file), _) if file.path == *path => file,
+        (Some(_), Some(within)) => return archive::read(stores, granted, within, *head, conditions).await,
+        _ => return computed(stores, granted, path, *head, *recursive, conditions).await,
     };
     if file.damaged {
         let sentence = "the stored bytes of this file are damaged; whoever stores the same file again mends it";
@@ -59,15 +69,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     let media_type = media::of(file.media_type.as_deref(), path.file_name());
-    let reply = |status| {
-        let reply = plain(status);
-        match media::is_active(&media_type) {
-            true => reply
-                .header(CONTENT_DISPOSITION, "attachment")
-                .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-            false => reply,
-        }
-    };
+    let reply = |status| guarded(plain(status), &media_type);
     match conditions.parts(blob, Some(changed), stores.limits.ranges_per_request) {
         _ if *head => Ok(reply(StatusCode::OK)
             .header(CONTENT_TYPE, media_type.as_str())
@@ -110,19 +112,44 @@ async fn changed(stores: &Stores, granted: &Granted<Op>, file: &FileView, condit
     }
 }
 
+/// An answer with content of some type: a browser never runs it with the rights of this server's pages.
+pub(super) fn guarded(reply: Reply, media_type: &str) -> Reply {
+    match media::is_active(media_type) {
+        true => reply
+            .header(CONTENT_DISPOSITION, "attachment")
+            .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        false => reply,
+    }
+}
+
 /// The checksum of the file beside which the path would stand, or those of the folder that it would stand in.
-async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath, head: bool) -> Result<Reply> {
+async fn computed(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    path: &FilePath,
+    head: bool,
+    recursive: bool,
+    conditions: &ReadConditions,
+) -> Result<Reply> {
     let repository = granted.repository().ok_or_else(unknown)?.id;
     if let Some(folder) = sums_file::folder_of(path) {
-        return sums_file::read(stores, repository, folder, head).await;
+        return sums_file::read(stores, repository, folder, head, recursive).await;
     }
     let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
     let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
     let line = checksums::line(&file, kind).ok_or_else(unknown)?;
-    Ok(Reply::new(StatusCode::OK)
+    let tag = Digest::sha256(line.as_bytes());
+    let plain = |status| {
+        Reply::new(status)
+            .header(ETAG, format!("\"{tag}\""))
+            .header(LAST_MODIFIED, http_date(file.updated_at))
+            .header(CACHE_CONTROL, ASK_AGAIN)
+    };
+    if conditions.not_modified(&tag.to_string(), Some(Changed::at(file.updated_at)))? {
+        return Ok(plain(StatusCode::NOT_MODIFIED));
+    }
+    Ok(plain(StatusCode::OK)
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(LAST_MODIFIED, http_date(file.updated_at))
-        .header(CACHE_CONTROL, ASK_AGAIN)
         .with(ReplyBody::Bytes(line.into())))
 }
 

@@ -1,10 +1,12 @@
 //! Generic files: build results and firmware, by the clients that everybody has (curl, wget, a browser), under
 //! `/generic/<project>/<name>/<path…>`.
 
+mod archive;
 mod checksums;
 mod deploy;
 #[cfg(test)]
 mod deploy_tests;
+mod download;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -73,6 +75,7 @@ impl FormatHandler for Generic {
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
+            Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
             Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };

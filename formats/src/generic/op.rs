@@ -1,6 +1,8 @@
 //! What can be asked about files, typed: the operation and the access it needs. How a request becomes one is `parse.rs`.
 
+use super::archive::Within;
 use super::checksums::Promises;
+use super::download::Format;
 use super::listing::Form;
 use super::release::Range;
 use super::tus_create::Wanted;
@@ -18,14 +20,18 @@ use granary_storage::name::{FilePath, Reference, RepositoryName};
 /// The operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// `GET|HEAD …/<path>`: a file, or the checksum of one.
+    /// `GET|HEAD …/<path>`: a file, the checksum of one, or a file in an archive.
     ReadFile {
         /// The file.
         path: FilePath,
+        /// The archive that the path leads into, where no file has it.
+        within: Option<Within>,
         /// Whether only the headers are wanted.
         head: bool,
         /// Conditions.
         conditions: ReadConditions,
+        /// `?recursive`: of a folder's checksums, those of the folders below it as well.
+        recursive: bool,
     },
     /// `PUT …/<path>`.
     PutFile(PutFile),
@@ -59,14 +65,29 @@ pub enum Act {
         /// `If-Match`, `If-None-Match` and `If-Unmodified-Since`.
         condition: Condition,
     },
-    /// `GET|HEAD …/` and `…/<path>/`: what a folder holds directly.
+    /// `GET|HEAD …/` and `…/<path>/`: what a folder holds, or a folder in an archive.
     ListFiles {
         /// The folder; the whole repository for `None`.
         folder: Option<FilePath>,
+        /// The archive that the path leads into, where nothing is stored in such a folder.
+        within: Option<Within>,
+        /// `?recursive`: the files of all folders below it, rather than these folders.
+        recursive: bool,
         /// The page.
         page: Page,
         /// As what it is shown.
         form: Form,
+    },
+    /// `GET|HEAD …/<path>/?archive=…`: all files of a folder, in one.
+    FetchFolder {
+        /// The folder; the whole repository for `None`.
+        folder: Option<FilePath>,
+        /// As what it is packed.
+        format: Format,
+        /// Whether only the headers are wanted.
+        head: bool,
+        /// Conditions.
+        conditions: ReadConditions,
     },
     /// `POST …/`: an upload in pieces (tus).
     StartUpload {
@@ -134,7 +155,7 @@ impl Operation for Op {
             actions,
         };
         match &self.act {
-            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::NewestRelease { .. } | Act::ListFiles { .. } => {
+            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::NewestRelease { .. } | Act::ListFiles { .. } | Act::FetchFolder { .. } => {
                 Needs::one(access(Actions::PULL))
             }
             // Who changes some is told all.
@@ -165,6 +186,13 @@ impl Operation for Op {
     fn serves_file(&self) -> Option<&FilePath> {
         match &self.act {
             Act::ReadFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    fn serves_within(&self) -> Option<&FilePath> {
+        match &self.act {
+            Act::ReadFile { within, .. } | Act::ListFiles { within, .. } => within.as_ref().map(|within| &within.archive),
             _ => None,
         }
     }

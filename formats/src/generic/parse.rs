@@ -2,8 +2,10 @@
 //!
 //! The first two segments name the repository, the rest the file; a slash at the end makes a folder of it.
 
+use super::archive::Within;
 use super::checksums::Promises;
 use super::deploy;
+use super::download::Format;
 use super::labels;
 use super::listing::Form;
 use super::media;
@@ -43,9 +45,14 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     if let Some(act) = newest::of(head, &rest)? {
         return Ok(Op { repository, act });
     }
+    if let Some(act) = fetch(head, &rest)? {
+        return Ok(Op { repository, act });
+    }
     let act = match rest {
         Place::Folder(folder) => match *head.method {
             Method::GET | Method::HEAD => Act::ListFiles {
+                within: folder.as_ref().and_then(|folder| Within::of(&format!("{folder}/"))),
+                recursive: head.query_value("recursive").is_some(),
                 folder,
                 page: page(head, limits)?,
                 form: Form::of(head)?,
@@ -62,6 +69,8 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
         Place::File(path) => match *head.method {
             Method::GET | Method::HEAD if head.query_value("labels").is_some() => Act::ReadLabels { path },
             Method::GET | Method::HEAD => Act::ReadFile {
+                within: Within::of(path.as_str()),
+                recursive: head.query_value("recursive").is_some(),
                 path,
                 head: *head.method == Method::HEAD,
                 conditions: ReadConditions::of(head),
@@ -80,6 +89,23 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
         },
     };
     Ok(Op { repository, act })
+}
+
+/// All of a folder, where that is asked. A file has no parts to be packed, so one who leaves the slash out means a folder.
+fn fetch(head: &Head<'_>, place: &Place) -> Result<Option<Act>> {
+    let format = match *head.method {
+        Method::GET | Method::HEAD => Format::asked(head)?,
+        _ => None,
+    };
+    Ok(format.map(|format| Act::FetchFolder {
+        folder: match place {
+            Place::Folder(folder) => folder.clone(),
+            Place::File(path) => Some(path.clone()),
+        },
+        format,
+        head: *head.method == Method::HEAD,
+        conditions: ReadConditions::of(head),
+    }))
 }
 
 fn bad(why: &'static str) -> Error {

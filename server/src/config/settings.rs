@@ -260,6 +260,46 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "First folders and files of a repository that are looked at to find its newest release, at most; beyond, the release is to be named.",
     ),
     setting(
+        "limits.folder_archive_files",
+        "100000",
+        "Files of a folder that is fetched as an archive, at most.",
+    ),
+    setting(
+        "limits.folder_archive_bytes",
+        "100GiB",
+        "Bytes of all files of a folder that is fetched as an archive, at most.",
+    ),
+    setting(
+        "limits.archive_entries",
+        "100000",
+        "Entries of a stored archive that is looked into, at most.",
+    ),
+    setting(
+        "limits.archive_directory_bytes",
+        "16MiB",
+        "The list of entries in a stored ZIP that is looked into, at most.",
+    ),
+    setting(
+        "limits.archive_entry_bytes",
+        "1GiB",
+        "One entry that is read out of a stored archive, unpacked, at most; fetch the archive for larger ones.",
+    ),
+    setting(
+        "limits.archive_unpacked_bytes",
+        "4GiB",
+        "Bytes of a stored tar.gz, unpacked, that are gone through to look into it, at most.",
+    ),
+    setting(
+        "limits.archive_ratio",
+        "200",
+        "How many times its packed size what is read out of a stored archive may have, beyond its first MiB.",
+    ),
+    setting(
+        "limits.archive_work",
+        "2",
+        "Pieces of archives that are packed or unpacked at once, at most; each takes a processor for a few milliseconds, and others wait.",
+    ),
+    setting(
         "limits.labels_per_version",
         "64",
         "Labels of one version of a file or a chart, at most.",

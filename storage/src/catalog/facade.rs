@@ -430,6 +430,9 @@ units! {
     pub read file_place(repository: RepositoryId, path: FilePath) -> FilePlace => file_place;
     /// What a folder holds directly (the whole repository for `None`), bytewise by marker, after `after`.
     pub read list_files(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files;
+    /// The files of a folder and of all folders below it (of the whole repository for `None`), bytewise by their paths
+    /// from there, after `after`.
+    pub read list_files_below(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files_below;
     /// Stores a file under its path; changes nothing when it is there already. `PreconditionFailed`/`File`;
     /// `Conflict`/`File` when a file would have to be a folder, or when the path may not be overwritten;
     /// `Conflict`/`Blob` when the bytes are not linked in the repository; `NotFound`/`Blob` when its source holds them no more.

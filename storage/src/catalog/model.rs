@@ -308,6 +308,14 @@ pub struct Changed {
 }
 
 impl Changed {
+    /// A change of this time, when nobody asked whether it was the only one of its second.
+    pub fn at(time: Millis) -> Self {
+        Self {
+            second: time.div_euclid(1000),
+            once: false,
+        }
+    }
+
     /// Whether who knows this date knows what is there.
     pub fn is(&self, second: i64) -> bool {
         self.once && self.second == second
@@ -509,7 +517,7 @@ pub enum FolderEntry {
     Folder(String),
     /// A file.
     File {
-        /// Its name in the folder.
+        /// Its name in the folder; its path from there, where the files of all folders below are listed.
         name: String,
         /// Its digest.
         digest: Digest,
@@ -521,6 +529,8 @@ pub enum FolderEntry {
         updated_at: Millis,
         /// By whom.
         updated_by: String,
+        /// Whether its bytes were found damaged: it cannot be read until they are stored again.
+        damaged: bool,
     },
 }
 

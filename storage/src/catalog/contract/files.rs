@@ -26,8 +26,6 @@ on_each_database!(
     no_path_is_a_file_and_a_folder,
     bytes_that_the_repository_does_not_link_make_no_file,
     a_file_is_nowhere_else,
-    a_folder_is_listed_bytewise_in_pages,
-    a_page_may_begin_where_nothing_is,
     many_files_in_one_new_folder_are_all_stored,
     of_many_files_and_folders_of_one_name_either_kind_wins,
     of_many_who_want_the_path_free_one_wins,
@@ -86,7 +84,7 @@ pub(super) async fn at(catalog: &Catalog, repository: RepositoryId, at: &str) ->
 }
 
 /// The markers in a folder, page by page.
-async fn listed(catalog: &Catalog, repository: RepositoryId, folder: Option<&str>, limit: usize) -> Vec<String> {
+pub(super) async fn listed(catalog: &Catalog, repository: RepositoryId, folder: Option<&str>, limit: usize) -> Vec<String> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = catalog.list_files(repository, folder.map(path), after, limit).await.unwrap();
@@ -456,74 +454,6 @@ async fn a_file_is_nowhere_else(database: &TestDatabase) {
     assert_eq!(put(catalog, firmware, "fw.bin", "one").await, FileStored::Unchanged);
     assert!(!catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().damaged);
     assert!(!catalog.file_place(firmware, path("fw.bin")).await.unwrap().damaged);
-}
-
-async fn a_folder_is_listed_bytewise_in_pages(database: &TestDatabase) {
-    let catalog = &database.catalog;
-    let firmware = files(catalog).await;
-    for at in [
-        "a.txt",
-        "a/1",
-        "a/2",
-        "a/b/1",
-        "a/b/2",
-        "a/b/c/d",
-        "a/b.txt",
-        "a/z",
-        "a0",
-        "B",
-        "b/only/deep",
-        "Ü/ä",
-        "z",
-    ] {
-        put(catalog, firmware, at, at).await;
-    }
-    put(catalog, firmware, "a/gone", "gone").await;
-    catalog
-        .delete_file(firmware, path("a/gone"), Condition::Always, somebody())
-        .await
-        .unwrap();
-    for limit in 1..8 {
-        let of = async |folder| listed(catalog, firmware, folder, limit).await;
-        assert_eq!(of(None).await, ["B", "a.txt", "a/", "a0", "b/", "z", "Ü/"], "{limit}");
-        assert_eq!(of(Some("a")).await, ["1", "2", "b.txt", "b/", "z"], "{limit}");
-        assert_eq!(of(Some("a/b")).await, ["1", "2", "c/"], "{limit}");
-        assert_eq!(of(Some("b")).await, ["only/"], "{limit}");
-        for nothing in ["z", "a.", "A", "a/b/c/d", "a/gone"] {
-            assert_eq!(of(Some(nothing)).await, Vec::<String>::new(), "{nothing}");
-        }
-    }
-    let page = catalog.list_files(firmware, Some(path("Ü")), None, 10).await.unwrap();
-    let [
-        FolderEntry::File {
-            name, digest: found, size, ..
-        },
-    ] = &page[..]
-    else {
-        panic!("{page:?}")
-    };
-    assert_eq!((name.as_str(), *found, *size), ("ä", digest("Ü/ä"), 5));
-}
-
-async fn a_page_may_begin_where_nothing_is(database: &TestDatabase) {
-    let catalog = &database.catalog;
-    let firmware = files(catalog).await;
-    for at in ["a/1", "a/2", "b", "c/1"] {
-        put(catalog, firmware, at, at).await;
-    }
-    for (after, rest) in [
-        ("", vec!["a/", "b", "c/"]),
-        ("a", vec!["a/", "b", "c/"]),
-        ("a/", vec!["b", "c/"]),
-        ("a0", vec!["b", "c/"]),
-        ("b", vec!["c/"]),
-        ("b/", vec!["c/"]),
-        ("zzz", vec![]),
-        ("/", vec!["a/", "b", "c/"]),
-    ] {
-        let page = catalog.list_files(firmware, None, Some(after.into()), 10).await.unwrap();
-        assert_eq!(page.iter().map(FolderEntry::marker).collect::<Vec<_>>(), rest, "after {after:?}");
-    }
 }
 
 async fn many_files_in_one_new_folder_are_all_stored(database: &TestDatabase) {

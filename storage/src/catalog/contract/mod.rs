@@ -11,6 +11,7 @@ mod charts;
 mod deletions;
 mod events;
 mod files;
+mod folders;
 mod holders;
 mod labels;
 mod manifests;

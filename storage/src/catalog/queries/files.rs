@@ -4,7 +4,7 @@
 //! own alone: two files of one folder do not wait for each other, and a file waits for those who need a folder there.
 
 use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::{Condition, EdgeRole, FileStored, FileView, FolderEntry, Kind, NewFile, RepositoryId};
+use super::super::super::model::{Condition, EdgeRole, FileStored, FileView, Kind, NewFile, RepositoryId};
 use super::super::super::schema::{artifact, blob, edge, repository_blob, version, version_history};
 use super::Conn;
 use super::blobs::{link, linked};
@@ -12,7 +12,7 @@ use super::file_place::{in_the_way, standing};
 use super::holders::holds;
 use super::labels::{relabel, set_labels};
 use super::manifests::trash_name;
-use super::rows::{LIVE, QUARANTINED, TRASHED, parse, record, rows, signed, unsigned};
+use super::rows::{LIVE, QUARANTINED, TRASHED, parse, record, signed, unsigned};
 use crate::blob::{Blob, Checksums};
 use crate::clock;
 use crate::digest::Digest;
@@ -299,99 +299,4 @@ pub(crate) fn delete_file(c: &mut Conn, repository: &RepositoryId, path: &FilePa
     )?;
     failpoint::hit("file.deleted")?;
     Ok(true)
-}
-
-type EntryRow = (String, String, i64, Option<String>, i64, String);
-
-pub(crate) fn list_files(
-    c: &mut Conn,
-    repository: &RepositoryId,
-    folder: &Option<FilePath>,
-    after: &Option<String>,
-    limit: &usize,
-) -> Outcome<Vec<FolderEntry>> {
-    let prefix = folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
-    let end = folder.as_ref().map(|folder| behind(folder.as_str()));
-    let mut entries: Vec<FolderEntry> = Vec::new();
-    let mut from = match after.as_deref() {
-        None => From::After(prefix.clone()),
-        Some(after) => match after.strip_suffix('/') {
-            Some(folder) => From::At(behind(&format!("{prefix}{folder}"))),
-            None => From::After(format!("{prefix}{after}")),
-        },
-    };
-    // A folder may hold any number of files, which one step passes over: as many steps as entries, at most.
-    while entries.len() < *limit {
-        let wanted = *limit - entries.len();
-        let page = page(c, repository.0, &from, end.as_deref(), wanted)?;
-        let ended = page.len() < wanted;
-        let mut passed: Option<String> = None;
-        for (name, digest, size, media_type, updated_at, updated_by) in page {
-            if passed.as_deref().is_some_and(|behind| *name < *behind) {
-                continue;
-            }
-            let rest = name.get(prefix.len()..).unwrap_or_default();
-            if let Some((folder, _)) = rest.split_once('/') {
-                passed = Some(behind(&format!("{prefix}{folder}")));
-                entries.push(FolderEntry::Folder(folder.to_owned()));
-            } else {
-                from = From::After(name.clone());
-                entries.push(FolderEntry::File {
-                    name: rest.to_owned(),
-                    digest: parse(&digest)?,
-                    size: unsigned(size),
-                    media_type,
-                    updated_at,
-                    updated_by,
-                });
-                passed = None;
-            }
-        }
-        if let Some(behind) = passed {
-            from = From::At(behind);
-        }
-        if ended {
-            break;
-        }
-    }
-    Ok(entries)
-}
-
-/// Where a page begins.
-enum From {
-    /// Behind this name.
-    After(String),
-    /// With this name.
-    At(String),
-}
-
-/// Live files by name, before `end`.
-fn page(c: &mut Conn, repository: i64, from: &From, end: Option<&str>, limit: usize) -> Outcome<Vec<EntryRow>> {
-    let mut query = version::table
-        .inner_join(
-            artifact::table.on(artifact::repository
-                .eq(version::repository)
-                .and(artifact::digest.eq(version::digest))),
-        )
-        .filter(version::repository.eq(repository))
-        .filter(version::state.eq(LIVE))
-        .order(version::name)
-        .limit(rows(limit))
-        .select((
-            version::name,
-            version::digest,
-            artifact::size,
-            version::media_type,
-            version::updated_at,
-            version::updated_by,
-        ))
-        .into_boxed();
-    query = match from {
-        From::After(name) => query.filter(version::name.gt(name)),
-        From::At(name) => query.filter(version::name.ge(name)),
-    };
-    if let Some(end) = end {
-        query = query.filter(version::name.lt(end));
-    }
-    Ok(query.load(c)?)
 }
