@@ -3,7 +3,10 @@
 
 mod annotations;
 mod archive;
+#[cfg(test)]
+mod archive_tests;
 mod compare;
+mod header;
 mod image;
 mod inspect;
 mod metadata;
