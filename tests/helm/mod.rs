@@ -2,6 +2,7 @@
 
 mod api;
 mod bombs;
+mod metadata;
 mod repositories;
 
 use flate2::Compression;

@@ -6,6 +6,7 @@
 
 pub mod chart;
 mod coding;
+mod diff;
 mod form;
 mod index;
 mod op;
@@ -14,7 +15,9 @@ mod parse;
 mod part;
 mod provenance;
 mod published;
+mod publisher;
 mod read;
+mod said;
 mod taken;
 mod upload;
 
@@ -23,9 +26,15 @@ mod agreement_tests;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
+mod diff_tests;
+#[cfg(test)]
 mod index_tests;
 #[cfg(test)]
+mod publisher_tests;
+#[cfg(test)]
 mod refusals_tests;
+#[cfg(test)]
+mod said_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
@@ -111,6 +120,12 @@ impl FormatHandler for Helm {
             Act::Versions { .. } => read::versions(stores, &granted).await,
             Act::Version { .. } => read::version(stores, &granted).await,
             Act::Part { .. } => part::part(stores, &granted).await,
+            Act::Images { .. } => said::images(stores, &granted).await,
+            Act::Labels { .. } => said::labels(stores, &granted).await,
+            Act::Diff { .. } => diff::diff(stores, &granted).await,
+            Act::Publisher { .. } => publisher::read(stores, &granted).await,
+            Act::PutPublisher { .. } => publisher::put(stores, &granted, body).await,
+            Act::DeletePublisher { .. } => publisher::delete(stores, &granted).await,
             Act::Provenance(_) => provenance::upload(stores, &granted, body).await,
             Act::Health => read::health(self, stores, &granted).await,
             Act::Info => Ok(read::info()),

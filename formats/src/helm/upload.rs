@@ -12,7 +12,7 @@ use crate::json_error::json_reply;
 use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};
-use granary_storage::catalog::{ChartFacts, NewChart, NewManifest, RepositoryId, StorageFormat};
+use granary_storage::catalog::{NewChart, NewManifest, RepositoryId, StorageFormat};
 use granary_storage::name::RepositoryName;
 use granary_storage::upload::{Home, Writing};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
@@ -210,22 +210,14 @@ async fn publish(stores: &Stores, granted: &Granted<Op>, mut writing: Writing, n
 /// Enters an artifact of a chart whose archive is in the repository, under the tag of its version.
 pub(super) async fn enter(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, received: &Received) -> Result<()> {
     let (chart, by) = (&received.chart, granted.by());
-    let metadata = chart.metadata.to_json();
-    let config = Bytes::from(metadata.clone());
+    let config = Bytes::from(chart.metadata.to_json());
     store(stores, granted, repository, config.clone()).await?;
     if let Some(provenance) = &received.provenance {
         store(stores, granted, repository, provenance.clone()).await?;
     }
     let manifest = manifest(chart, &config, received.provenance.as_ref());
-    let facts = ChartFacts {
-        name: chart.metadata.name.clone(),
-        version: chart.metadata.version.clone(),
-        tag: chart.metadata.tag()?,
-        content: chart.digest,
-        content_size: chart.size,
-        provenance: received.provenance.as_deref().map(Digest::sha256),
-        metadata,
-    };
+    let provenance = received.provenance.as_deref().map(Digest::sha256);
+    let facts = chart.facts(provenance, stores.host.as_deref())?;
     let new = NewManifest {
         tags: vec![facts.tag.clone()],
         chart: Some(NewChart::Listed(Box::new(facts))),

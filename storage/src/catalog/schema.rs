@@ -227,6 +227,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    chart_image (repository, digest, position) {
+        repository -> BigInt,
+        digest -> Text,
+        position -> BigInt,
+        name -> Text,
+        image -> Text,
+        registry -> Nullable<Text>,
+        path -> Nullable<Text>,
+        tag -> Nullable<Text>,
+        image_digest -> Nullable<Text>,
+        target -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    chart_publisher (prefix) {
+        prefix -> Text,
+        project -> BigInt,
+        content -> Binary,
+        updated_at -> BigInt,
+        updated_by -> Text,
+    }
+}
+
+diesel::table! {
     tus_upload (id) {
         id -> Text,
         repository -> BigInt,
@@ -255,6 +280,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     project_member,
     refresh_token,
     chart,
+    chart_image,
     upload,
     tus_upload
 );

@@ -45,6 +45,12 @@ type Chart = (
 );
 
 #[rustfmt::skip]
+type ChartImage = (
+    i64, String, i64, String, String, Option<String>, Option<String>,
+    Option<String>, Option<String>, Option<String>,
+);
+
+#[rustfmt::skip]
 type Version = (
     i64, String, String, i64, String, String, Option<String>, String,
     Option<String>, Option<String>, Option<bool>,
@@ -93,6 +99,8 @@ macro_rules! reader {
                 chart: Chart,
                 chart_unlisted: (i64, String, String),
                 chart_event: (i64, String, i64, i64),
+                chart_image: ChartImage,
+                chart_publisher: (String, i64, Vec<u8>, i64, String),
                 tus_upload: TusUpload,
             )
         }
@@ -125,6 +133,8 @@ async fn fill(database: &TestDatabase) {
     let session = catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
     catalog.add_tus_upload(tus::of(&session)).await.unwrap();
     push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
+    chart_images::fill(catalog, api).await;
+    publishers::fill(catalog).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
     labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;
     catalog.set_cursor("search".into(), 1).await.unwrap();
@@ -174,7 +184,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 22);
+    assert_eq!(read(database).len(), 24);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

@@ -5,6 +5,7 @@ use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{Kind, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
 use super::super::super::schema::{artifact, chart, chart_event, chart_unlisted, project, repository, version};
 use super::Conn;
+use super::chart_images::store_chart_images;
 use super::rows::{CHUNK, LIVE, parse, rows, signed, unsigned};
 use crate::access::Visible;
 use crate::clock;
@@ -235,6 +236,7 @@ pub(super) fn store_chart(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
                 .do_update()
                 .set(values)
                 .execute(c)?;
+            store_chart_images(c, new.repository.0, &digest, &facts.images)?;
         }
     }
     Ok(())
