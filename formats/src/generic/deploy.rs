@@ -7,7 +7,8 @@ use super::op::{Op, PutFile};
 use super::sidecar::{self, Claim};
 use crate::body::content_length;
 use crate::dispatch::Granted;
-use crate::handler::{Head, Reply};
+use crate::handler::{Body, Head, Reply};
+use futures_util::TryStreamExt as _;
 use granary_storage::catalog::{Holder, NewFile, StorageFormat};
 use granary_storage::{Algorithm, Digest, Error, Result, Stores, What};
 use std::sync::Arc;
@@ -22,11 +23,24 @@ pub(super) fn asked(head: &Head<'_>) -> Result<bool> {
         None => Ok(false),
         Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
         Some(value) if !value.eq_ignore_ascii_case("true") => bad("X-Checksum-Deploy is true or false"),
-        Some(_) if content_length(head)?.is_some_and(|length| length > 0) => {
-            bad("X-Checksum-Deploy stores what is here already: send no body with it")
-        }
+        Some(_) if content_length(head)?.is_some_and(|length| length > 0) => bad(NO_BODY),
         Some(_) => Ok(true),
     }
+}
+
+const NO_BODY: &str = "X-Checksum-Deploy stores what is here already: send no body with it";
+
+/// Refuses a body whose length nobody announced.
+async fn check_empty(put: &PutFile, mut body: Body) -> Result<()> {
+    if put.length.is_some() {
+        return Ok(());
+    }
+    while let Some(chunk) = body.try_next().await? {
+        if !chunk.is_empty() {
+            return Err(Error::invalid(What::Request, NO_BODY));
+        }
+    }
+    Ok(())
 }
 
 fn absent() -> Error {
@@ -34,7 +48,14 @@ fn absent() -> Error {
 }
 
 /// `PUT …/<path>` without the bytes. What stands at the path has been looked at.
-pub(super) async fn by_checksum(stores: &Stores, granted: &Granted<Op>, put: &PutFile, claims: &[Claim]) -> Result<Reply> {
+pub(super) async fn by_checksum(stores: &Stores, granted: &Granted<Op>, put: &PutFile, body: Body, claims: &[Claim]) -> Result<Reply> {
+    check_empty(put, body).await?;
+    if let Some(repository) = granted.repository()
+        && sidecar::of(stores, repository.id, &put.path).await?.is_some()
+    {
+        let why = "the path is that of another file's checksum, which is held against it; send the bytes";
+        return Err(Error::not_found(What::Blob, why));
+    }
     let named = put.promises.sha256().and_then(|sum| sum.to_string().parse::<Digest>().ok());
     let Some(digest) = named else {
         let why = "what is stored by its checksum alone is named by X-Checksum-Sha256; send it, or the bytes";

@@ -17,6 +17,8 @@ stories! {
     what_is_deleted_merely_uploaded_or_blocked_is_absent
     a_layer_of_an_image_becomes_a_file
     every_other_rule_of_put_applies
+    a_body_that_comes_all_the_same_is_not_passed_over
+    no_false_checksum_is_stored_beside_a_file
 }
 
 const SOURCE: &str = "/generic/team/builds/1.0/app.bin";
@@ -44,6 +46,7 @@ async fn what_the_caller_may_read_is_stored_without_its_bytes(world: World) {
     let md5 = "900150983cd24fb0d6963f7d28e17f72";
     let request = deploy(TARGET, b"abc")
         .header("x-checksum-md5", md5)
+        .header("content-length", "0")
         .header("content-type", "text/plain");
     let (body, looked_at) = watched();
     let answer = door.send(&request, body, Ok(principal("robin"))).await.expect(201);
@@ -142,4 +145,26 @@ async fn every_other_rule_of_put_applies(world: World) {
     adds_only.ask(&deploy(TARGET, b"abc")).await.expect(409);
     assert_eq!(world.snapshot().await, before);
     door.ask(&deploy(TARGET, b"abc")).await.expect(200);
+}
+
+async fn a_body_that_comes_all_the_same_is_not_passed_over(world: World) {
+    let door = world.open();
+    door.ask(&put(SOURCE, "abc")).await.expect(201);
+    let before = world.snapshot().await;
+    let body = Request::put(TARGET).body("other").stream();
+    let chunked = deploy(TARGET, b"abc");
+    let refused = door.send(&chunked, body, Ok(principal("robin"))).await.expect(400);
+    assert!(refused.json()["error"].as_str().unwrap().contains("no body"), "{refused:?}");
+    assert_eq!(world.snapshot().await, before);
+}
+
+async fn no_false_checksum_is_stored_beside_a_file(world: World) {
+    let door = world.open();
+    door.ask(&put(SOURCE, "abc")).await.expect(201);
+    door.ask(&put(TARGET, "def")).await.expect(201);
+    let beside = format!("{TARGET}.sha256");
+    let told = door.ask(&Request::get(&beside)).await.expect(200);
+    let refused = door.ask(&deploy(&beside, b"abc")).await.expect(404);
+    assert!(refused.json()["error"].as_str().unwrap().ends_with("send the bytes"), "{refused:?}");
+    assert_eq!(door.ask(&Request::get(&beside)).await.expect(200), told);
 }

@@ -177,7 +177,7 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     let place = check_place(stores, granted, put).await?;
     let claims = sidecar::claims(stores, &put.path, &place.sidecars).await?;
     if put.deploy {
-        return deploy::by_checksum(stores, granted, put, &claims).await;
+        return deploy::by_checksum(stores, granted, put, body, &claims).await;
     }
     // A real file that stands there already stays one.
     if place.current.is_none()

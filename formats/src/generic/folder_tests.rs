@@ -109,13 +109,16 @@ async fn a_name_in_a_page_is_nothing_but_a_name(world: World) {
 }
 
 async fn the_checksums_of_a_folder_come_in_one_file(world: World) {
-    for name in ["1.2/a", "1.2/b", "1.2/deeper/c", "top"] {
+    for name in ["1.2/a", "1.2/b", "1.2/deeper/c", "odd/-", "top"] {
         stored(&world, name).await;
     }
     let hex = Digest::sha256(b"abc").hex();
     let sums = get(&world, &format!("{BASE}/1.2/SHA256SUMS")).await.expect(200);
     assert_eq!(text(&sums), format!("{hex}  a\n{hex}  b\n"));
     assert_eq!(sums.header("content-type"), Some("text/plain; charset=utf-8"));
+    // `sha256sum -c` would read what is typed for a file called so.
+    let odd = get(&world, &format!("{BASE}/odd/SHA256SUMS")).await.expect(200);
+    assert_eq!(text(&odd), format!("{hex}  ./-\n"));
     let all = get(&world, &format!("{BASE}/SHA256SUMS")).await.expect(200);
     assert_eq!(text(&all), format!("{hex}  top\n"));
     for nothing in ["none/SHA256SUMS", "top/SHA256SUMS", "1.2/sha256sums", "1.2/SHA256SUMS/"] {

@@ -88,6 +88,8 @@ enum Next {
 fn lines(page: &[FolderEntry]) -> String {
     let line = |entry: &FolderEntry| match entry {
         FolderEntry::Folder(_) => None,
+        // Alone, it would be standard input.
+        FolderEntry::File { name, digest, .. } if name == "-" => Some(format!("{}  ./-\n", digest.hex())),
         FolderEntry::File { name, digest, .. } => Some(format!("{}  {name}\n", digest.hex())),
     };
     page.iter().filter_map(line).collect()
