@@ -228,6 +228,8 @@ mod tests {
             provenance: None,
             metadata: format!("{{\"name\":\"{name}\",\"version\":\"1.{version}.0\"}}"),
             created_at: 0,
+            yanked: None,
+            deprecated: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What goes into the catalog and what comes out, as plain values.
 //! How rows look is `schema.rs`; how they are read and written is `queries/`.
 
-use super::charts::NewChart;
+use super::charts::{NewChart, Over};
 use crate::access::Role;
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
@@ -36,6 +36,8 @@ pub struct Project {
     pub public: bool,
     /// When it was made.
     pub created_at: Millis,
+    /// Whether a published chart version may be replaced, by who may overwrite and says that it is to be.
+    pub mutable_versions: bool,
 }
 
 /// What a repository holds.
@@ -193,6 +195,8 @@ pub enum EdgeRole {
     Subject,
     /// The bytes of a generic file.
     File,
+    /// What vouches for a chart, and came after its manifest.
+    Provenance,
 }
 
 impl EdgeRole {
@@ -204,6 +208,7 @@ impl EdgeRole {
             Self::Child => "child",
             Self::Subject => "subject",
             Self::File => "file",
+            Self::Provenance => "provenance",
         }
     }
 }
@@ -252,6 +257,8 @@ pub struct NewManifest {
     pub may_overwrite: bool,
     /// The chart that it holds, when it says that it holds one.
     pub chart: Option<NewChart>,
+    /// What it may take the place of, where a name is that of a published chart.
+    pub over: Over,
     /// The principal's name.
     pub by: Arc<str>,
 }
@@ -307,6 +314,8 @@ pub struct ManifestView {
     pub kind: Kind,
     /// Its bytes, verbatim.
     pub bytes: Bytes,
+    /// Why the version of the chart that it holds was yanked, empty where nobody said it; `None` when it was not.
+    pub yanked: Option<Arc<str>>,
 }
 
 /// How a deletion ended.

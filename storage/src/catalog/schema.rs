@@ -7,6 +7,7 @@ diesel::table! {
         name -> Text,
         public -> Bool,
         created_at -> BigInt,
+        mutable_versions -> Bool,
     }
 }
 
@@ -215,6 +216,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    chart_mark (repository, tag) {
+        repository -> BigInt,
+        tag -> Text,
+        yanked -> Nullable<Text>,
+        deprecated -> Bool,
+    }
+}
+
+diesel::table! {
     chart_event (seq) {
         seq -> BigInt,
         prefix -> Text,
@@ -248,6 +258,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     project_member,
     refresh_token,
     chart,
+    chart_mark,
+    chart_unlisted,
     upload,
     tus_upload
 );

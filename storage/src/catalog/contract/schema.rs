@@ -60,7 +60,7 @@ macro_rules! reader {
     ($name:ident, $connection:ty) => {
         fn $name(connection: &mut $connection) -> Vec<(&'static str, BTreeSet<String>)> {
             read_tables!(connection,
-                project: (i64, String, bool, i64),
+                project: (i64, String, bool, i64, bool),
                 repository: (i64, i64, String, String, i64),
                 blob: (String, i64, String, Vec<u8>, String, i64, Option<String>, Option<String>, Option<String>),
                 repository_blob: (i64, String, i64),
@@ -80,6 +80,7 @@ macro_rules! reader {
                 refresh_token: (String, i64, i64, i64),
                 chart: Chart,
                 chart_unlisted: (i64, String, String),
+                chart_mark: (i64, String, Option<String>, bool),
                 chart_event: (i64, String, i64, i64),
                 tus_upload: (String, i64, String, i64, String, bool, i64),
             )
@@ -114,6 +115,7 @@ async fn fill(database: &TestDatabase) {
     catalog.add_tus_upload(tus::of(&session)).await.unwrap();
     push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
+    versions::yank(catalog, api, "1.2.3", "it is broken").await.unwrap();
     labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;
     catalog.set_cursor("search".into(), 1).await.unwrap();
     let token = RefreshToken {
@@ -162,7 +164,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 22);
+    assert_eq!(read(database).len(), 23);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

@@ -1,11 +1,11 @@
 //! Charts: what a chart repository lists, and what may become of a version once it is published.
 
-use super::super::super::charts::{Chart, ChartVersion, ChartsUnder, NewChart};
+use super::super::super::charts::{Chart, ChartVersion, ChartsUnder, NewChart, Over};
 use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::{Kind, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
-use super::super::super::schema::{artifact, chart, chart_event, chart_unlisted, project, repository, version};
+use super::super::super::model::{EdgeRole, Kind, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
+use super::super::super::schema::{artifact, chart, chart_event, chart_mark, chart_unlisted, edge, project, repository, version};
 use super::Conn;
-use super::rows::{CHUNK, LIVE, parse, rows, signed, unsigned};
+use super::rows::{CHUNK, LIVE, parse, record, rows, signed, unsigned};
 use crate::access::Visible;
 use crate::clock;
 use crate::digest::Digest;
@@ -13,6 +13,7 @@ use crate::error::{ErrorKind, What};
 use crate::name::{RepositoryName, Tag};
 use crate::prefix::Prefix;
 use diesel::prelude::*;
+use serde_json::json;
 
 /// The columns of a [`Chart`].
 type Columns = (
@@ -26,7 +27,20 @@ type Columns = (
     chart::metadata,
     chart::created_at,
 );
-type Row = (String, String, String, String, String, i64, Option<String>, String, i64);
+/// What is said of it besides.
+type Marks = (
+    diesel::dsl::Nullable<chart_mark::yanked>,
+    diesel::dsl::Nullable<chart_mark::deprecated>,
+);
+type Row = (
+    (String, String, String, String, String, i64, Option<String>, String, i64),
+    (Option<String>, Option<bool>),
+);
+
+/// What is read of each chart.
+fn columns() -> (Columns, Marks) {
+    (COLUMNS, (chart_mark::yanked.nullable(), chart_mark::deprecated.nullable()))
+}
 
 const COLUMNS: Columns = (
     chart::digest,
@@ -40,7 +54,8 @@ const COLUMNS: Columns = (
     chart::created_at,
 );
 
-fn value((digest, name, version, file, content, size, provenance, metadata, created_at): Row) -> Outcome<Chart> {
+fn value((row, (yanked, deprecated)): Row) -> Outcome<Chart> {
+    let (digest, name, version, file, content, size, provenance, metadata, created_at) = row;
     Ok(Chart {
         digest: parse(&digest)?,
         name,
@@ -51,20 +66,25 @@ fn value((digest, name, version, file, content, size, provenance, metadata, crea
         provenance: provenance.map(|digest| parse(&digest)).transpose()?,
         metadata,
         created_at,
+        yanked,
+        deprecated: deprecated == Some(true),
     })
 }
 
-/// A chart and the version that its own tag is.
+/// A chart, the version that its own tag is, and what is said of that.
 macro_rules! with_versions {
     () => {
-        chart::table.inner_join(
-            version::table.on(version::repository
-                .eq(chart::repository)
-                .and(version::name.eq(chart::tag))
-                .and(version::digest.eq(chart::digest))),
-        )
+        chart::table
+            .inner_join(
+                version::table.on(version::repository
+                    .eq(chart::repository)
+                    .and(version::name.eq(chart::tag))
+                    .and(version::digest.eq(chart::digest))),
+            )
+            .left_join(chart_mark::table.on(chart_mark::repository.eq(chart::repository).and(chart_mark::tag.eq(chart::tag))))
     };
 }
+pub(super) use with_versions;
 
 pub(crate) fn charts_under(c: &mut Conn, prefix: &Prefix, since: &Option<i64>) -> Outcome<ChartsUnder> {
     super::dialect::snapshot(c, |c| {
@@ -85,7 +105,8 @@ pub(crate) fn charts_under(c: &mut Conn, prefix: &Prefix, since: &Option<i64>) -
         let listed = with_versions!()
             .filter(chart::prefix.eq(prefix.as_str()))
             .filter(version::state.eq(LIVE))
-            .select(COLUMNS);
+            .filter(chart_mark::yanked.is_null())
+            .select(columns());
         let (names, found) = match changed {
             None => (None, listed.load::<Row>(c)?),
             Some((ids, names)) => (Some(names), listed.filter(chart::repository.eq_any(ids)).load::<Row>(c)?),
@@ -126,7 +147,8 @@ pub(crate) fn charts_of(c: &mut Conn, repository: &RepositoryId) -> Outcome<Vec<
     let listed = with_versions!()
         .filter(chart::repository.eq(repository.0))
         .filter(version::state.eq(LIVE))
-        .select(COLUMNS);
+        .filter(chart_mark::yanked.is_null())
+        .select(columns());
     listed.load::<Row>(c)?.into_iter().map(value).collect()
 }
 
@@ -137,7 +159,7 @@ pub(crate) fn chart_by_file(c: &mut Conn, prefix: &Prefix, file: &String, visibl
         .filter(chart::prefix.eq(prefix.as_str()))
         .filter(chart::file.eq(file))
         .filter(version::state.eq(LIVE))
-        .select((COLUMNS, (repository::id, repository::project, repository::full_name)))
+        .select((columns(), (repository::id, repository::project, repository::full_name)))
         .into_boxed();
     query = super::rows::only_visible!(query, visible);
     let found = query.first::<(Row, (i64, i64, String))>(c).optional()?;
@@ -158,7 +180,7 @@ pub(crate) fn chart_version(c: &mut Conn, repository: &RepositoryId, tag: &Tag) 
     let found = with_versions!()
         .filter(version::repository.eq(repository.0))
         .filter(version::name.eq(tag.as_str()))
-        .select((COLUMNS, version::state))
+        .select((columns(), version::state))
         .first::<(Row, String)>(c)
         .optional()?;
     found
@@ -229,6 +251,13 @@ pub(super) fn store_chart(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
                 chart::metadata.eq(&facts.metadata),
                 chart::created_at.eq(clock::now()),
             );
+            // What was known of it before counts no more.
+            diesel::delete(chart_unlisted::table.filter(key.0).filter(key.1)).execute(c)?;
+            let beside = edge::table
+                .filter(edge::repository.eq(new.repository.0))
+                .filter(edge::parent.eq(&digest))
+                .filter(edge::role.eq(EdgeRole::Provenance.as_str()));
+            diesel::delete(beside).execute(c)?;
             diesel::insert_into(chart::table)
                 .values(((chart::repository.eq(new.repository.0), chart::digest.eq(&digest)), values.clone()))
                 .on_conflict((chart::repository, chart::digest))
@@ -258,6 +287,20 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
             ),
         ),
         (Some(facts), Some(ChartVersion { chart, live })) => {
+            check_over(c, new, &chart, live)?;
+            if new.over == Over::Anything && new.may_overwrite && mutable_versions(c, new.repository.0)? {
+                check_file(c, new)?;
+                if chart.content != facts.content {
+                    record(
+                        c,
+                        &new.by,
+                        "chart.replaced",
+                        Some(new.repository.0),
+                        &json!({"tag": tag.as_str(), "was": chart.content.to_string(), "is": facts.content.to_string()}),
+                    )?;
+                }
+                return Ok(true);
+            }
             if chart.content != facts.content {
                 return refuse(
                     ErrorKind::Conflict,
@@ -284,6 +327,7 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
             }
             Ok(true)
         }
+        (Some(facts), None) if matches!(new.over, Over::Unreferred(_)) => changed_meanwhile(&facts.name, &facts.version),
         (Some(_), None) => {
             check_kind(c, new, tag)?;
             check_file(c, new)?;
@@ -291,6 +335,59 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
         }
         (None, _) => Ok(false),
     }
+}
+
+/// Whether the project lets versions that were published be replaced.
+fn mutable_versions(c: &mut Conn, repository: i64) -> Outcome<bool> {
+    Ok(repository::table
+        .inner_join(project::table)
+        .filter(repository::id.eq(repository))
+        .select(project::mutable_versions)
+        .first(c)?)
+}
+
+/// Whether the chart that stands there is the one that is to be replaced, and nothing refers to its manifest.
+fn check_over(c: &mut Conn, new: &NewManifest, chart: &Chart, live: bool) -> Outcome<()> {
+    let Over::Unreferred(expected) = new.over else {
+        return Ok(());
+    };
+    if !live || chart.digest != expected || chart.provenance.is_some() {
+        return changed_meanwhile(&chart.name, &chart.version);
+    }
+    let text = expected.to_string();
+    let about = artifact::table
+        .filter(artifact::repository.eq(new.repository.0))
+        .filter(artifact::subject.eq(&text))
+        .filter(artifact::state.eq(LIVE))
+        .select(artifact::digest)
+        .first::<String>(c)
+        .optional()?;
+    let lists = edge::table
+        .inner_join(artifact::table.on(artifact::repository.eq(edge::repository).and(artifact::digest.eq(edge::parent))))
+        .filter(edge::repository.eq(new.repository.0))
+        .filter(edge::child.eq(&text))
+        .filter(edge::role.eq(EdgeRole::Child.as_str()))
+        .filter(artifact::state.eq(LIVE))
+        .select(edge::parent)
+        .first::<String>(c)
+        .optional()?;
+    match about.or(lists) {
+        None => Ok(()),
+        Some(other) => refuse(
+            ErrorKind::Conflict,
+            What::Reference,
+            format!("{other} refers to the manifest of {} {}", chart.name, chart.version),
+        ),
+    }
+}
+
+/// The refusal of what was decided about a chart that is another by now.
+pub(super) fn changed_meanwhile<T>(name: &str, version: &str) -> Outcome<T> {
+    refuse(
+        ErrorKind::Conflict,
+        What::Tag,
+        format!("{name} {version} was changed or deleted meanwhile"),
+    )
 }
 
 /// A chart may not take the place of an image.
@@ -351,6 +448,7 @@ pub(super) fn listed_under(c: &mut Conn, repository: i64, tag: &str) -> Outcome<
         .filter(version::repository.eq(repository))
         .filter(version::name.eq(tag))
         .filter(version::state.eq(LIVE))
+        .filter(chart_mark::yanked.is_null())
         .select(chart::prefix)
         .first(c)
         .optional()?)

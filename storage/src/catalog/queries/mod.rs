@@ -20,7 +20,9 @@ mod rows;
 mod tags;
 mod tokens;
 mod tus;
+mod unlisted;
 mod uploads;
+mod versions;
 
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
@@ -38,6 +40,8 @@ pub(crate) use repositories::*;
 pub(crate) use tags::*;
 pub(crate) use tokens::*;
 pub(crate) use tus::*;
+pub(crate) use unlisted::*;
 pub(crate) use uploads::*;
+pub(crate) use versions::*;
 
 use super::{Conn, dialect};
