@@ -107,6 +107,18 @@ impl<Op> Granted<Op> {
         self.gate.authorize(&self.principal, &Needs::one(access)).await.map(drop)
     }
 
+    /// Whether the gate would allow it: for what a caller may do all the same, if less of it.
+    ///
+    /// # Errors
+    /// Those of [`Gate::authorize`] that do not say that it is not held.
+    pub async fn may(&self, access: Access) -> Result<bool> {
+        match self.allow(access).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Denied || error.what() == What::Scope => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the bytes of something that lies elsewhere may go out to this principal now.
     ///
     /// # Errors
@@ -284,9 +296,11 @@ async fn resolve<Op: Operation>(
         (Some(repository), Some(reference)) => catalog.manifest(repository.id, reference).await?,
         _ => None,
     };
-    let mut warnings = Vec::new();
+    // Told of what only shows headers, too: a version that was withdrawn is no secret to who knows its name.
+    let yank = manifest.as_ref().and_then(|manifest| manifest.yanked.as_deref());
+    let mut warnings: Vec<String> = yank.map(yanked).into_iter().collect();
     if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
-        warnings = cx.gate.admit(&principal, repository, manifest).await?;
+        warnings.extend(cx.gate.admit(&principal, repository, manifest).await?);
     }
     let file = match (&repository, op.serves_file()) {
         (Some(repository), Some(path)) => catalog.file(repository.id, path.clone()).await?,
@@ -354,6 +368,12 @@ fn scope_of(needs: &Needs) -> String {
             scopes.collect::<Vec<_>>().join(" ")
         }
     }
+}
+
+/// What who fetches a yanked version should hear.
+pub(crate) fn yanked(reason: &str) -> String {
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("this version was yanked{why}")
 }
 
 /// The header that carries a [`warning`].

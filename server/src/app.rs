@@ -91,6 +91,7 @@ fn limits(config: &Config) -> Limits {
         chart_metadata_depth: set.chart_metadata_depth,
         chart_metadata_values: set.chart_metadata_values,
         chart_provenance_bytes: set.chart_provenance_bytes,
+        yank_reason_bytes: set.yank_reason_bytes,
         release_folders: set.release_folders,
         labels_per_version: set.labels_per_version,
         label_key_bytes: set.label_key_bytes,

@@ -48,6 +48,8 @@ pub struct Limits {
     pub chart_metadata_values: usize,
     /// A provenance file, at most.
     pub chart_provenance_bytes: u64,
+    /// Bytes of the reason for which a chart's version is yanked, at most.
+    pub yank_reason_bytes: usize,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
     /// First folders and files of a repository that are looked at to find its newest release, at most.
@@ -90,6 +92,7 @@ impl Default for Limits {
             chart_metadata_depth: 64,
             chart_metadata_values: 20_000,
             chart_provenance_bytes: MIB,
+            yank_reason_bytes: 512,
             chart_index_cache: 256 * MIB,
             release_folders: 5000,
             labels_per_version: 64,

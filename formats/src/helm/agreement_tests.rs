@@ -27,6 +27,9 @@ enum Step {
     Delete,
     DeleteTag,
     DeleteManifest,
+    Yank,
+    Unyank,
+    Deprecate,
 }
 
 async fn a_version_that_is_deleted_is_gone_from_both(world: World) {
@@ -67,7 +70,10 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
                 1 => Just(Step::PushAsLatest),
                 1 => Just(Step::Delete),
                 1 => Just(Step::DeleteTag),
-                1 => Just(Step::DeleteManifest)
+                1 => Just(Step::DeleteManifest),
+                1 => Just(Step::Yank),
+                1 => Just(Step::Unyank),
+                1 => Just(Step::Deprecate)
             ],
             prop_oneof![Just("api"), Just("web")],
             0u8..3,
@@ -85,6 +91,7 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
         // One that is kept from step to step is the one that is made anew.
         let (door, request) = (world.open(), Request::get(format!("/helm/{project}/index.yaml")));
         let mut expected: BTreeMap<(&str, String), Bytes> = BTreeMap::new();
+        let mut yanked: BTreeSet<(&str, String)> = BTreeSet::new();
         for (step, name, number) in &drawn {
             let version = format!("1.{number}.0");
             let archive = Packed::chart(name, &version, "");
@@ -92,12 +99,17 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
             assert_eq!(door.ask(&request).await, world.open().ask(&request).await, "{drawn:?}");
             match step {
                 Step::Post | Step::Push => drop(expected.insert((name, version), archive)),
-                Step::PushAsLatest => {}
+                Step::PushAsLatest | Step::Deprecate => {}
+                // Who names a version that is not there says nothing of it.
+                Step::Yank if expected.contains_key(&(*name, version.clone())) => drop(yanked.insert((name, version))),
+                Step::Unyank if expected.contains_key(&(*name, version.clone())) => drop(yanked.remove(&(*name, version))),
+                Step::Yank | Step::Unyank => {}
                 Step::Delete | Step::DeleteTag | Step::DeleteManifest => drop(expected.remove(&(*name, version.clone()))),
             }
         }
         let index: BTreeSet<String> = listed(&world, &project).await.into_iter().collect();
-        let wanted: BTreeSet<String> = expected.keys().map(|(name, version)| format!("{name} {version}")).collect();
+        let listed = || expected.keys().filter(|key| !yanked.contains(key));
+        let wanted: BTreeSet<String> = listed().map(|(name, version)| format!("{name} {version}")).collect();
         assert_eq!(index, wanted, "{drawn:?}");
         for ((name, version), archive) in &expected {
             get(&world, &format!("/v2/{project}/{name}/manifests/{version}")).await.expect(200);
@@ -115,7 +127,7 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
                 404 => BTreeSet::new(),
                 _ => serde_json::from_value(tags.json()["tags"].clone()).unwrap(),
             };
-            let own = expected.keys().filter(|(of, _)| *of == name).map(|(_, version)| version.clone());
+            let own = listed().filter(|(of, _)| *of == name).map(|(_, version)| version.clone());
             let tags: BTreeSet<String> = tags.into_iter().filter(|tag| tag != "latest").collect();
             assert_eq!(tags, own.collect(), "{drawn:?}");
         }
@@ -137,6 +149,15 @@ async fn act(world: &World, project: &str, step: Step, name: &str, version: &str
         Step::Delete => {
             let delete = Request::delete(format!("/helm/{project}/api/charts/{name}/{version}"));
             door.ask(&delete).await;
+        }
+        Step::Yank | Step::Unyank | Step::Deprecate => {
+            let said = match step {
+                Step::Yank => r#"{"yanked":true}"#,
+                Step::Unyank => r#"{"yanked":false}"#,
+                _ => r#"{"deprecated":true}"#,
+            };
+            let patch = Request::patch(format!("/helm/{project}/api/charts/{name}/{version}")).body(said);
+            door.ask(&patch).await;
         }
         Step::DeleteTag => drop(door.ask(&Request::delete(tag)).await),
         Step::DeleteManifest => {

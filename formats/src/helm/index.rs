@@ -199,13 +199,22 @@ pub(super) fn list(mut versions: Vec<Chart>) -> String {
 
 /// One version: Chart.yaml, and where to get the archive. Relative, so that it is the same behind every proxy.
 pub(super) fn entry(chart: &Chart) -> String {
-    let metadata = chart.metadata.strip_suffix('}').unwrap_or("{\"name\":\"\"");
+    let deprecated = if chart.deprecated { deprecated(&chart.metadata) } else { None };
+    let metadata = deprecated.as_ref().unwrap_or(&chart.metadata);
+    let metadata = metadata.strip_suffix('}').unwrap_or("{\"name\":\"\"");
     format!(
         "{metadata},\"urls\":[\"charts/{}\"],\"created\":\"{}\",\"digest\":\"{}\"}}",
         chart.file,
         rfc3339(chart.created_at),
         chart.content.hex()
     )
+}
+
+/// Chart.yaml with what was said of it here; `None` when it is no JSON object.
+fn deprecated(metadata: &str) -> Option<String> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(metadata).ok()?;
+    fields.insert("deprecated".to_owned(), true.into());
+    serde_json::to_string(&fields).ok()
 }
 
 #[cfg(test)]

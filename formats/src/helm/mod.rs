@@ -8,12 +8,14 @@ pub mod chart;
 mod coding;
 mod form;
 mod index;
+mod marks;
 mod op;
 mod parse;
 mod part;
 mod provenance;
 mod published;
 mod read;
+mod unlisted;
 mod upload;
 
 #[cfg(test)]
@@ -26,6 +28,8 @@ mod index_tests;
 pub(crate) mod specimen_tests;
 #[cfg(test)]
 mod uploads_tests;
+#[cfg(test)]
+mod versions_tests;
 
 pub(crate) use published::{CONFIG, CONTENT, CONTENT_OF_OLD, ChartLayers, PROVENANCE, look_at};
 
@@ -75,8 +79,8 @@ impl FormatHandler for Api {
     const STORES: StorageFormat = Helm::STORES;
     type Op = Op;
 
-    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
-        parse::parse_api(head)
+    fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {
+        parse::parse_api(head, &stores.limits)
     }
 
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
@@ -94,8 +98,8 @@ impl FormatHandler for Helm {
     const STORES: StorageFormat = StorageFormat::Oci;
     type Op = Op;
 
-    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
-        parse::parse(head)
+    fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {
+        parse::parse(head, &stores.limits)
     }
 
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
@@ -108,6 +112,8 @@ impl FormatHandler for Helm {
             Act::Version { .. } => read::version(stores, &granted).await,
             Act::Part { .. } => part::part(stores, &granted).await,
             Act::Provenance(_) => provenance::upload(stores, &granted, body).await,
+            Act::Unlisted(_) => unlisted::list(stores, &granted).await,
+            Act::Mark { .. } => marks::change(stores, &granted, body).await,
             Act::Health => read::health(self, stores, &granted).await,
             Act::Info => Ok(read::info()),
             Act::Delete { .. } => read::delete(stores, &granted).await,

@@ -5,9 +5,10 @@ use super::coding::Coding;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
+use crate::paging;
 use granary_storage::Digest;
 use granary_storage::access::{Access, Action, Actions};
-use granary_storage::name::{Reference, RepositoryName};
+use granary_storage::name::{Reference, RepositoryName, Tag};
 use granary_storage::prefix::Prefix;
 
 /// How an upload comes.
@@ -95,6 +96,8 @@ pub enum Act {
     },
     /// `POST api/prov`, and `PUT charts/<file>.tgz.prov`.
     Provenance(Upload),
+    /// `GET api/unlisted`.
+    Unlisted(paging::Page),
     /// `GET health`.
     Health,
     /// `GET info`.
@@ -105,6 +108,17 @@ pub enum Act {
         repository: RepositoryName,
         /// The version, as written.
         version: String,
+    },
+    /// `PATCH api/charts/<name>/<version>`.
+    Mark {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+        /// The tag of the version.
+        tag: Tag,
+        /// `Content-Length`.
+        length: Option<u64>,
     },
 }
 
@@ -132,10 +146,13 @@ impl Operation for Op {
             })
         };
         match &self.act {
-            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } | Act::Health | Act::Info => under(Actions::PULL),
+            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } | Act::Unlisted(_) | Act::Health | Act::Info => {
+                under(Actions::PULL)
+            }
             Act::Upload(_) | Act::Provenance(_) => under(Action::Create.into()),
             Act::Versions { repository } | Act::Version { repository, .. } | Act::Part { repository, .. } => of(repository, Actions::PULL),
-            Act::Delete { repository, .. } => of(repository, Actions::DELETE),
+            // Who may take a version away may take it back.
+            Act::Delete { repository, .. } | Act::Mark { repository, .. } => of(repository, Actions::DELETE),
         }
     }
 
@@ -144,12 +161,14 @@ impl Operation for Op {
             Act::Versions { repository }
             | Act::Version { repository, .. }
             | Act::Part { repository, .. }
-            | Act::Delete { repository, .. } => Some(repository),
+            | Act::Delete { repository, .. }
+            | Act::Mark { repository, .. } => Some(repository),
             Act::Index { .. }
             | Act::ReadFile { .. }
             | Act::Upload(_)
             | Act::Provenance(_)
             | Act::Charts { .. }
+            | Act::Unlisted(_)
             | Act::Health
             | Act::Info => None,
         }

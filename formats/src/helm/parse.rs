@@ -11,7 +11,9 @@ use crate::body::content_length;
 use crate::conditions::ReadConditions;
 use crate::handler::{Head, method_not_allowed};
 use crate::oci::decode;
-use granary_storage::name::{DEFAULT_PROJECT, Reference};
+use crate::paging;
+use granary_storage::limits::Limits;
+use granary_storage::name::{DEFAULT_PROJECT, Reference, Tag};
 use granary_storage::prefix::Prefix;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, What};
 use http::Method;
@@ -26,12 +28,12 @@ const ARCHIVE: &str = ".tgz";
 const PROVENANCE: &str = ".prov";
 
 /// Understands a request.
-pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
+pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     if let Some(at) = segments.iter().position(|segment| *segment == "api") {
         let (before, api) = segments.split_at(at);
-        return api_of(head, before, &api[1..]);
+        return api_of(head, before, &api[1..], limits);
     }
     let Some((last, before)) = segments.split_last() else {
         return Err(nowhere());
@@ -61,7 +63,7 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
 /// a plugin looks for it that has an index without `serverInfo`.
 ///
 /// A prefix may end in `charts`, so this is read from the right, too: the last `charts` that can be the API's is.
-pub(super) fn parse_api(head: &Head<'_>) -> Result<Op> {
+pub(super) fn parse_api(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     // Behind it stand a chart's name, a version and a part, at most.
@@ -72,7 +74,7 @@ pub(super) fn parse_api(head: &Head<'_>) -> Result<Op> {
         (_, found) => from + found.ok_or_else(nowhere)?,
     };
     let (before, api) = segments.split_at(at);
-    api_of(head, before, api)
+    api_of(head, before, api, limits)
 }
 
 fn segments<'h>(head: &Head<'h>) -> Result<Vec<Cow<'h, str>>> {
@@ -136,7 +138,7 @@ fn file(head: &Head<'_>, before: &[&str], last: &str) -> Result<Op> {
 }
 
 /// `…/api/charts`, and what lies under it.
-fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
+fn api_of(head: &Head<'_>, before: &[&str], api: &[&str], limits: &Limits) -> Result<Op> {
     match *api {
         ["charts"] => {
             let act = match *head.method {
@@ -158,17 +160,21 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
             })
         }
         ["charts", name, version] if !version.is_empty() => {
-            let deletes = match *head.method {
-                Method::GET | Method::HEAD => false,
-                Method::DELETE => true,
-                _ => return Err(method_not_allowed("GET, HEAD, DELETE")),
-            };
+            let method = head.method;
+            if ![Method::GET, Method::HEAD, Method::PATCH, Method::DELETE].contains(method) {
+                return Err(method_not_allowed("GET, HEAD, PATCH, DELETE"));
+            }
             op(before, |prefix| {
                 let (repository, version) = (prefix.repository(name)?, version.to_owned());
-                Ok(if deletes {
-                    Act::Delete { repository, version }
-                } else {
-                    Act::Version { repository, version }
+                Ok(match *method {
+                    Method::DELETE => Act::Delete { repository, version },
+                    Method::PATCH => Act::Mark {
+                        repository,
+                        tag: tag_of(&version)?,
+                        version,
+                        length: content_length(head)?,
+                    },
+                    _ => Act::Version { repository, version },
                 })
             })
         }
@@ -176,7 +182,7 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
             let part = Part::named(part).ok_or_else(nowhere)?;
             let is_head = read_only(head)?;
             op(before, |prefix| {
-                let tag = (version != LATEST).then(|| version.replace('+', "_").parse().map(Reference::Tag));
+                let tag = (version != LATEST).then(|| tag_of(version).map(Reference::Tag));
                 Ok(Act::Part {
                     repository: prefix.repository(name)?,
                     version: version.to_owned(),
@@ -185,6 +191,11 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
                     head: is_head,
                 })
             })
+        }
+        ["unlisted"] => {
+            read_only(head)?;
+            let page = paging::page(head, limits)?;
+            op(before, |_| Ok(Act::Unlisted(page)))
         }
         ["prov"] => {
             if *head.method != Method::POST {
@@ -195,6 +206,11 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
         }
         _ => Err(nowhere()),
     }
+}
+
+/// The tag that a version is kept under: a tag holds no `+`.
+pub(super) fn tag_of(version: &str) -> Result<Tag> {
+    version.replace('+', "_").parse()
 }
 
 /// `?offset=` and `?limit=`.
