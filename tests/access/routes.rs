@@ -145,6 +145,8 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
     };
     let version = || {
         let mut cells = read(Pull, "Version", 404);
+        // Without a body nothing is said of it.
+        cells.push(("PATCH", Delete, "Mark", 400));
         cells.push(("DELETE", Delete, "Delete", 404));
         cells
     };
@@ -184,6 +186,7 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("{helm}/api/charts/{segment}"), read(Pull, "Versions", 404)),
         of(format!("{helm}/api/charts/{segment}/1.0"), version()),
         of(format!("{helm}/api/charts/{segment}/1.0/values"), read(Pull, "Part", 404)),
+        of(format!("{helm}/api/unlisted"), read(PullUnder, "Unlisted", 200)),
         of(format!("{helm}/health"), read(PullUnder, "Health", 200)),
         of(format!("{helm}/info"), read(PullUnder, "Info", 200)),
         of(format!("/api{helm}/charts"), charts()),

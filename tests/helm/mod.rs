@@ -3,6 +3,7 @@
 mod api;
 mod bombs;
 mod repositories;
+mod versions;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
