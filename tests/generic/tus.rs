@@ -61,8 +61,10 @@ fn a_file_completes_after_it_was_cut_off_several_times_and_the_server_was_killed
         let mut wire = begin(&dev, &at, &file, stands, sent);
         wire.end_sending();
         assert_eq!(wire.answer().status, 400);
-        stands += sent;
-        assert_eq!(offset(&dev, &at), stands);
+        // What had come and was not yet read when the line broke (a buffer of the connection) is sent again.
+        let kept = offset(&dev, &at) - stands;
+        assert!((sent.saturating_sub(256 * 1024)..=sent).contains(&kept) && kept > 0, "{kept}");
+        stands += kept;
     }
     // In the middle of one long request, of which the server has acknowledged a part to itself.
     let wire = begin(&dev, &at, &file, stands, 20_000_000);
