@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn mark(client: &Client, version: &str, said: &Value) -> crate::support::Answer {
     let path = format!("/helm/acme/api/charts/web/{version}");
-    client.call("PATCH", &path).body(said.to_string().as_bytes()).send()
+    client.call("PATCH", &path).body(said.to_string().as_bytes())
 }
 
 fn listed(client: &Client) -> Value {
@@ -23,7 +23,7 @@ fn a_version_is_replaced_by_force_once_the_operator_lets_the_project_do_so() {
     let (first, second) = (chart("web", "1.0.0", ""), chart("web", "1.0.0", "description: changed\n"));
     let send = |query: &str, archive: &[u8]| {
         let path = format!("/helm/acme/api/charts{query}");
-        developer.call("POST", &path).body(archive).send()
+        developer.call("POST", &path).body(archive)
     };
     send("", &first).expect(201);
     let kept = developer.get("/helm/acme/charts/web-1.0.0.tgz").expect(200);
@@ -70,7 +70,11 @@ fn a_maintainer_yanks_a_version_and_a_developer_does_not() {
     assert_eq!(tags["tags"], json!(["1.0.0"]));
     for path in ["/helm/acme/charts/web-1.1.0.tgz", "/v2/acme/web/manifests/1.1.0"] {
         let answer = developer.get(path).expect(200);
-        assert_eq!(answer.header("warning"), "299 - \"this version was yanked: it loses data\"", "{answer}");
+        assert_eq!(
+            answer.header("warning"),
+            "299 - \"this version was yanked: it loses data\"",
+            "{answer}"
+        );
     }
     let told = developer.get("/helm/acme/api/unlisted").expect(200).json();
     let [row] = told["unlisted"].as_array().unwrap().as_slice() else {
