@@ -25,6 +25,8 @@ mod api_tests;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
+mod provenance_tests;
+#[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
 mod uploads_tests;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod blobs;
+mod chart_rules;
 mod charts;
 mod events;
 mod files;

@@ -2,11 +2,12 @@
 
 use super::super::super::charts::{Chart, ChartVersion, LateProvenance, MarkChart, Yank};
 use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::EdgeRole;
+use super::super::super::model::{EdgeRole, RepositoryId};
 use super::super::super::schema::{chart, chart_mark, edge};
 use super::Conn;
 use super::blobs::linked;
-use super::charts::{changed_meanwhile, chart_version, listed_under, listing_changed};
+use super::chart_rules::changed_meanwhile;
+use super::charts::{chart_version, listed_under, listing_changed};
 use super::rows::record;
 use crate::digest::Digest;
 use crate::error::{ErrorKind, What};
@@ -26,21 +27,19 @@ pub(super) fn yanked(c: &mut Conn, repository: i64, digest: &Digest) -> Outcome<
     Ok(found.flatten())
 }
 
-/// The version that a tag is, where it is there and written so. The tag is the caller's until the transaction ends.
-fn locked(c: &mut Conn, repository: i64, tag: &Tag, version: &str) -> Outcome<Option<Chart>> {
+/// The version that a tag is or was. The tag is the caller's until the transaction ends.
+fn locked(c: &mut Conn, repository: &RepositoryId, tag: &Tag) -> Outcome<Option<ChartVersion>> {
     let names = [tag.to_string()];
-    super::dialect::lock_names(c, repository, &names)?;
-    super::dialect::lock_versions(c, repository, &names)?;
-    let found = chart_version(c, &super::super::super::model::RepositoryId(repository), tag)?;
-    Ok(found
-        .filter(|found| found.live && found.chart.version == version)
-        .map(|found| found.chart))
+    super::dialect::lock_names(c, repository.0, &names)?;
+    super::dialect::lock_versions(c, repository.0, &names)?;
+    chart_version(c, repository, tag)
 }
 
 pub(crate) fn mark_chart(c: &mut Conn, new: &MarkChart) -> Outcome<Option<Chart>> {
     let repository = new.repository.0;
-    let Some(mut marked) = locked(c, repository, &new.tag, &new.version)? else {
-        return Ok(None);
+    let mut marked = match locked(c, &new.repository, &new.tag)? {
+        Some(ChartVersion { chart, live: true }) if chart.version == new.version => chart,
+        _ => return Ok(None),
     };
     let mut told: Vec<(&str, Value)> = Vec::new();
     let version = || json!({"tag": new.tag.as_str(), "version": new.version});
@@ -86,11 +85,8 @@ pub(crate) fn mark_chart(c: &mut Conn, new: &MarkChart) -> Outcome<Option<Chart>
 
 pub(crate) fn keep_provenance(c: &mut Conn, new: &LateProvenance) -> Outcome<()> {
     let (repository, digest) = (new.repository.0, new.chart.to_string());
-    let names = [new.tag.to_string()];
-    super::dialect::lock_names(c, repository, &names)?;
-    super::dialect::lock_versions(c, repository, &names)?;
     let provenance = new.provenance.to_string();
-    let chart = match chart_version(c, &new.repository, &new.tag)? {
+    let chart = match locked(c, &new.repository, &new.tag)? {
         Some(ChartVersion { chart, live: true }) if chart.digest == new.chart => chart,
         Some(ChartVersion { chart, .. }) => return changed_meanwhile(&chart.name, &chart.version),
         None => return changed_meanwhile("the chart", new.tag.as_str()),
