@@ -50,7 +50,7 @@ clean_up() {
   trap - EXIT
   trap '' INT TERM HUP
   for pid in "${!running[@]}"; do stop_server "$pid"; done
-  rm -rf --one-file-system "$work"
+  rm -rf --one-file-system "$work" "$warming"
   exit "$status"
 }
 trap clean_up EXIT
@@ -71,15 +71,17 @@ pin() {
 }
 
 warmed=2G # what the largest workload writes, twice
+warming=/dev/shm/granary-load.$$
 
 # warm_memory: have the host back the memory that the next run's files go to. A virtual machine gives free memory back to
 # its host within seconds (free page reporting); whoever touches such a page next waits for the host, and the kernel calls
 # that CPU time of the toucher: up to 2.4 s a GiB written, more than either server's own work, in some rounds and not
 # in others.
 warm_memory() {
-  local file=/dev/shm/granary-load.$$
-  if [ -w /dev/shm ]; then head -c "$warmed" /dev/zero >"$file" || true; fi
-  rm -f "$file"
+  if ! { [ -w /dev/shm ] && head -c "$warmed" /dev/zero >"$warming"; } 2>/dev/null; then
+    echo "less than $warmed of memory could be had for a file in /dev/shm: what writes may vary more" >&2
+  fi
+  rm -f "$warming"
 }
 
 # --- servers ----------------------------------------------------------------------------------------------------

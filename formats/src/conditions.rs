@@ -1,18 +1,90 @@
-//! Conditions of requests (RFC 9110 §13): entity tags are digests, on reads and on writes.
+//! Conditions of requests (RFC 9110 §13): entity tags are digests, on reads and on writes; dates count where a format
+//! sends `Last-Modified`, and only as far as they prove something.
 
 use crate::handler::Head;
 use crate::range::{Wanted, wanted};
-use granary_storage::Digest;
 use granary_storage::blob::Blob;
-use granary_storage::catalog::Condition;
+use granary_storage::catalog::{Changed, Condition};
 use granary_storage::clock::Millis;
+use granary_storage::{Error, ErrorKind, Result, What};
 use std::time::{Duration, SystemTime};
+
+/// Entity tags as `If-Match` and `If-None-Match` list them (RFC 9110 §8.8.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tags {
+    /// `*`: of whatever there is.
+    Any,
+    /// These.
+    These(Vec<Tag>),
+}
+
+/// One entity tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Whether it begins with `W/`.
+    pub weak: bool,
+    /// What stands between its quotes. One without them is taken, too: people copy digests.
+    pub text: String,
+}
+
+impl Tags {
+    /// Those of a header.
+    fn of(head: &Head<'_>, name: &str) -> Option<Self> {
+        let list = head.header_list(name)?;
+        let mut tags = Vec::new();
+        let mut rest = list.as_str();
+        loop {
+            rest = rest.trim_start_matches([',', ' ', '\t']);
+            if rest.is_empty() {
+                return Some(Self::These(tags));
+            }
+            let (weak, opaque) = match rest.strip_prefix("W/") {
+                Some(opaque) => (true, opaque),
+                None => (false, rest),
+            };
+            // A comma between quotes is part of the tag.
+            let quoted = opaque.strip_prefix('"').and_then(|behind| behind.split_once('"'));
+            let (text, behind) = quoted.unwrap_or_else(|| opaque.split_once(',').unwrap_or((opaque, "")));
+            let text = text.trim();
+            if quoted.is_none() && !weak && text == "*" {
+                return Some(Self::Any);
+            }
+            tags.push(Tag {
+                weak,
+                text: text.to_owned(),
+            });
+            rest = behind;
+        }
+    }
+
+    /// Whether `tag` is among them, by the strong comparison (RFC 9110 §8.8.3.2): a weak tag equals none.
+    fn hold_strongly(&self, tag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|held| !held.weak && held.text == tag),
+        }
+    }
+
+    /// The same by the weak comparison.
+    fn hold_weakly(&self, tag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|held| held.text == tag),
+        }
+    }
+}
 
 /// Conditions of a read (RFC 9110 §13).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadConditions {
-    /// `If-None-Match`: digests (entity tags without quotes), or `*`.
-    pub if_none_match: Vec<String>,
+    /// `If-Match`.
+    pub if_match: Option<Tags>,
+    /// `If-Unmodified-Since`, in seconds since 1970.
+    pub if_unmodified_since: Option<i64>,
+    /// `If-None-Match`.
+    pub if_none_match: Option<Tags>,
+    /// `If-Modified-Since`, in seconds since 1970.
+    pub if_modified_since: Option<i64>,
     /// `Range`, as it came.
     pub range: Option<String>,
     /// `If-Range`, as it came.
@@ -23,31 +95,61 @@ impl ReadConditions {
     /// Those of a request.
     pub(crate) fn of(head: &Head<'_>) -> Self {
         Self {
-            if_none_match: head.header_list("if-none-match").map(|list| entity_tags(&list)).unwrap_or_default(),
-            range: head.header("range").map(str::to_owned),
-            if_range: head.header("if-range").map(str::to_owned),
+            if_match: Tags::of(head, "if-match"),
+            if_unmodified_since: date_of(head, "if-unmodified-since"),
+            if_none_match: Tags::of(head, "if-none-match"),
+            if_modified_since: date_of(head, "if-modified-since"),
+            range: head.header_list("range"),
+            if_range: head.header_list("if-range"),
         }
     }
 
-    /// Whether the client holds the content already.
-    pub(crate) fn not_modified(&self, digest: &Digest) -> bool {
-        self.if_none_match
-            .iter()
-            .any(|tag| tag == "*" || tag.parse().is_ok_and(|held: Digest| held == *digest))
+    /// Whether one of the dates is this second, so that it matters what else happened in it.
+    pub(crate) fn name_second(&self, second: i64) -> bool {
+        let if_range = self.if_range.as_deref().and_then(date);
+        [self.if_unmodified_since, self.if_modified_since, if_range].contains(&Some(second))
+    }
+
+    /// Whether the client holds the content already, in the order of RFC 9110 §13.2.2; `tag` is its entity tag without
+    /// quotes, `changed` is when it came there, where that is known.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`/`Request` when `If-Match` or, without it, `If-Unmodified-Since` does not hold.
+    pub(crate) fn not_modified(&self, tag: &str, changed: Option<Changed>) -> Result<bool> {
+        let as_expected = match (&self.if_match, self.if_unmodified_since, changed) {
+            (Some(tags), _, _) => tags.hold_strongly(tag),
+            (None, Some(second), Some(changed)) => changed.is_seen_by(second),
+            _ => true,
+        };
+        if !as_expected {
+            let sentence = "the condition on what is there does not hold";
+            return Err(Error::new(ErrorKind::PreconditionFailed, What::Request, sentence));
+        }
+        Ok(match (&self.if_none_match, self.if_modified_since, changed) {
+            (Some(tags), _, _) => tags.hold_weakly(tag),
+            (None, Some(second), Some(changed)) => changed.is_seen_by(second),
+            _ => false,
+        })
     }
 
     /// The parts to send: none but the whole when `If-Range` names other content, by its tag or by its date.
-    pub(crate) fn parts(&self, blob: &Blob, modified: Option<Millis>, most: usize) -> Wanted {
+    pub(crate) fn parts(&self, blob: &Blob, changed: Option<Changed>, most: usize) -> Wanted {
         let same = |validator: &String| {
             let validator = validator.trim();
-            let tagged = validator.trim_matches('"').parse().is_ok_and(|held: Digest| held == blob.digest);
-            tagged || modified.is_some_and(|modified| date(validator) == Some(modified.div_euclid(1000)))
+            // §13.1.5: compared strongly. A weak tag begins with W/, which no digest does.
+            let tagged = validator.trim_matches('"') == blob.digest.to_string();
+            tagged || date(validator).is_some_and(|second| changed.is_some_and(|changed| changed.is(second)))
         };
         match &self.range {
             Some(range) if self.if_range.as_ref().is_none_or(same) => wanted(range, blob.size, most),
             _ => Wanted::Whole,
         }
     }
+}
+
+/// The date of a header. One that is no date, or stands twice, counts as absent (RFC 9110 §13.1.3, §13.1.4).
+fn date_of(head: &Head<'_>, name: &str) -> Option<i64> {
+    date(&head.header_list(name)?)
 }
 
 /// The seconds since 1970 of a date as HTTP writes it, in any of its three forms (RFC 9110 §5.6.7).
@@ -63,34 +165,34 @@ pub(crate) fn http_date(at: Millis) -> String {
     httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
-/// The tags in an `If-Match` or `If-None-Match`, without quotes and weakness.
-fn entity_tags(text: &str) -> Vec<String> {
-    let tag = |part: &str| part.trim().trim_start_matches("W/").trim_matches('"').to_owned();
-    text.split(',').map(tag).filter(|tag| !tag.is_empty()).collect()
-}
-
 /// The condition of a write. Both conditions count where both stand (RFC 9110 §13.2.2).
 pub(crate) fn condition(head: &Head<'_>) -> Condition {
-    let digests = |tags: &[String]| tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-    let must_match = head.header_list("if-match").map(|list| {
-        // §13.1.1: compared strongly, so a weak tag matches nothing.
-        let strong = list.split(',').filter(|tag| !tag.trim_start().starts_with("W/"));
-        let tags = entity_tags(&strong.collect::<Vec<_>>().join(","));
-        if tags.iter().any(|tag| tag == "*") {
-            Condition::Present
-        } else {
-            Condition::OneOf(digests(&tags))
-        }
+    let digests = |tags: Vec<Tag>, weak_too: bool| {
+        let counted = tags.into_iter().filter(|tag| weak_too || !tag.weak);
+        counted.filter_map(|tag| tag.text.parse().ok()).collect()
+    };
+    let must_match = Tags::of(head, "if-match").map(|tags| match tags {
+        Tags::Any => Condition::Present,
+        Tags::These(tags) => Condition::OneOf(digests(tags, false)),
     });
-    let must_not_match = head.header_list("if-none-match").map(|list| {
-        let tags = entity_tags(&list);
-        if tags.iter().any(|tag| tag == "*") {
-            Condition::Absent
-        } else {
-            Condition::NoneOf(digests(&tags))
-        }
+    let must_not_match = Tags::of(head, "if-none-match").map(|tags| match tags {
+        Tags::Any => Condition::Absent,
+        Tags::These(tags) => Condition::NoneOf(digests(tags, true)),
     });
-    match (must_match, must_not_match) {
+    both(must_match, must_not_match)
+}
+
+/// The condition of a write to what has a date: `If-Unmodified-Since` counts where no `If-Match` stands (§13.1.4).
+pub(crate) fn dated_condition(head: &Head<'_>) -> Condition {
+    let date = match head.header("if-match") {
+        None => date_of(head, "if-unmodified-since").map(Condition::UnchangedSince),
+        Some(_) => None,
+    };
+    both(date, Some(condition(head)).filter(|condition| *condition != Condition::Always))
+}
+
+fn both(one: Option<Condition>, other: Option<Condition>) -> Condition {
+    match (one, other) {
         (Some(one), Some(other)) => Condition::Both(Box::new((one, other))),
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => Condition::Always,
@@ -98,24 +200,5 @@ pub(crate) fn condition(head: &Head<'_>) -> Condition {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_is_read_in_each_of_its_forms_and_written_in_one() {
-        for text in [
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "Sunday, 06-Nov-94 08:49:37 GMT",
-            "Sun Nov  6 08:49:37 1994",
-        ] {
-            assert_eq!(date(text), Some(784_111_777), "{text}");
-        }
-        assert_eq!(http_date(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");
-        for bad in ["", "yesterday", "Sun, 06 Nov 1994 08:49:37 CET"] {
-            assert_eq!(date(bad), None, "{bad}");
-        }
-        for far in [Millis::MIN, -1, Millis::MAX] {
-            assert!(http_date(far).ends_with("GMT"));
-        }
-    }
-}
+#[path = "conditions_tests.rs"]
+mod tests;

@@ -80,7 +80,7 @@ impl<Op> Granted<Op> {
             .ok_or_else(|| Error::not_found(What::Manifest, "there is no such manifest in this repository"))
     }
 
-    /// The file that the operation serves, resolved once; `None` when there is none.
+    /// The file that the operation serves, or the archive that it would be in, resolved once; `None` when there is none.
     pub fn file(&self) -> Option<&FileView> {
         self.file.as_ref()
     }
@@ -119,6 +119,15 @@ impl<Op> Granted<Op> {
         }
     }
 
+    /// Whether the bytes of one more file of the repository may go out; gives the warnings to send along.
+    ///
+    /// # Errors
+    /// `Blocked` with the sentence of the policy, `NotFound`/`Repository`.
+    pub async fn admit_file(&self, file: &FileView) -> Result<Vec<String>> {
+        let repository = self.existing_repository()?;
+        self.gate.admit_file(&self.principal, repository, file).await
+    }
+
     /// Whether the bytes of something that lies elsewhere may go out to this principal now.
     ///
     /// # Errors
@@ -131,7 +140,9 @@ impl<Op> Granted<Op> {
         } = holder;
         let admitted = match path {
             Some(path) => match catalog.file(repository.id, path.clone()).await? {
-                Some(file) if file.blob.digest == *artifact => self.gate.admit_file(&self.principal, repository, &file).await,
+                Some(file) if file.blob.digest == *artifact && !file.damaged => {
+                    self.gate.admit_file(&self.principal, repository, &file).await
+                }
                 _ => return Ok(false),
             },
             None => match catalog.manifest(repository.id, Reference::Digest(*artifact)).await? {
@@ -302,10 +313,12 @@ async fn resolve<Op: Operation>(
     if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
         warnings.extend(cx.gate.admit(&principal, repository, manifest).await?);
     }
-    let file = match (&repository, op.serves_file()) {
-        (Some(repository), Some(path)) => catalog.file(repository.id, path.clone()).await?,
-        _ => None,
-    };
+    let mut file = None;
+    for path in [op.serves_file(), op.serves_within()].into_iter().flatten() {
+        if let (Some(repository), None) = (&repository, &file) {
+            file = catalog.file(repository.id, path.clone()).await?;
+        }
+    }
     if let (Some(repository), Some(file), false) = (&repository, &file, op.metadata_only()) {
         warnings = cx.gate.admit_file(&principal, repository, file).await?;
     }

@@ -32,6 +32,9 @@ pub struct Head<'r> {
     pub query: &'r str,
     /// The headers.
     pub headers: &'r dyn Headers,
+    /// Whether nothing says where a body would end: HTTP/1.0 without a `Content-Length` (RFC 1945 §7.2.2). Later versions
+    /// always say it.
+    pub length_unknown: bool,
 }
 
 /// Header lookup. The server's own header map answers it without a copy.
@@ -50,16 +53,19 @@ pub trait Headers {
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 21] = [
+const MEANINGFUL: [&str; 27] = [
     "content-digest",
+    "content-encoding",
     "content-length",
     "content-md5",
     "content-range",
     "content-type",
+    "digest",
     "if-match",
     "if-modified-since",
     "if-none-match",
     "if-range",
+    "if-unmodified-since",
     "range",
     "repr-digest",
     "tus-resumable",
@@ -67,11 +73,14 @@ const MEANINGFUL: [&str; 21] = [
     "upload-length",
     "upload-metadata",
     "upload-offset",
+    "x-checksum",
     "x-checksum-deploy",
     "x-checksum-md5",
     "x-checksum-sha1",
     "x-checksum-sha256",
     "x-checksum-sha512",
+    "x-explode-archive",
+    "x-explode-archive-atomic",
 ];
 
 impl Head<'_> {
@@ -241,6 +250,12 @@ pub trait Operation: Send + 'static {
 
     /// The file whose content goes out: as `serves`, where files are kept.
     fn serves_file(&self) -> Option<&FilePath> {
+        None
+    }
+
+    /// The file that `serves_file` may be a part of, and that takes its place where there is no such file: a stored archive
+    /// that is looked into.
+    fn serves_within(&self) -> Option<&FilePath> {
         None
     }
 

@@ -3,7 +3,7 @@
 
 use crate::handler::{Challenge, Reply, ReplyBody};
 use granary_storage::{Error, ErrorKind, What};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -14,9 +14,9 @@ pub(crate) fn with_common_headers(mut reply: Reply) -> Reply {
 }
 
 /// The status of an error.
-fn status(kind: ErrorKind) -> StatusCode {
+fn status(error: &Error) -> StatusCode {
     use ErrorKind as K;
-    match kind {
+    match error.kind() {
         K::NotFound => StatusCode::NOT_FOUND,
         K::Conflict => StatusCode::CONFLICT,
         K::DigestMismatch => StatusCode::UNPROCESSABLE_ENTITY,
@@ -26,7 +26,9 @@ fn status(kind: ErrorKind) -> StatusCode {
         K::Denied | K::Blocked => StatusCode::FORBIDDEN,
         K::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         K::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        K::LengthRequired => StatusCode::LENGTH_REQUIRED,
         K::UriTooLong => StatusCode::URI_TOO_LONG,
+        K::Unsupported if error.what() == What::File => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         K::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
         K::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         K::Timeout => StatusCode::REQUEST_TIMEOUT,
@@ -53,13 +55,15 @@ pub(crate) fn render(error: &Error, challenge: &Challenge) -> Reply {
             };
             reply.header(ALLOW, allowed)
         }
+        // RFC 9110 §12.5.3: what the content may be coded as instead.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => reply.header(ACCEPT_ENCODING, "identity"),
         _ => reply,
     }
 }
 
 /// Status and body of an error, for answers that add headers of their own.
 pub(crate) fn body(error: &Error) -> Reply {
-    json_reply(status(error.kind()), json!({"error": error.message()}).to_string() + "\n")
+    json_reply(status(error), json!({"error": error.message()}).to_string() + "\n")
 }
 
 /// An answer in JSON.

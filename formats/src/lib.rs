@@ -16,6 +16,7 @@ pub mod helm;
 mod json_error;
 pub mod oci;
 mod paging;
+mod produced;
 mod range;
 mod registry;
 

@@ -18,7 +18,8 @@ pub enum Action {
     Read = 1,
     /// Add content and new names.
     Create = 2,
-    /// Point an existing name at other content.
+    /// Point an existing name at other content. To who holds only [`Action::Create`], what is there is immutable: the
+    /// same content again is fine, and other content is a conflict with what is there rather than a refusal of access.
     Overwrite = 4,
     /// Remove names and content.
     Delete = 8,

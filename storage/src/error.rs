@@ -31,6 +31,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Over a limit of rate or count; trying later can help.
     TooManyRequests,
+    /// A body of which nothing says where it ends.
+    LengthRequired,
     /// A request longer than its limit, of the address line.
     UriTooLong,
     /// A form of request that is known and refused.

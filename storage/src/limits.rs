@@ -28,6 +28,8 @@ pub struct Limits {
     pub ranges_per_request: usize,
     /// Bytes of a checksum that is sent to be held against a file, at most.
     pub sidecar_bytes: u64,
+    /// Places that hold some content and that policies are asked about when it is stored by its checksum, at most.
+    pub deploy_holders: usize,
     /// Bytes of descriptors on a page of referrers, at most, unless the first alone has more.
     pub page_bytes: u64,
     /// Large answers that are under way at once, at most; each counts once for every [`crate::downloads::PLACE`] that it holds.
@@ -40,6 +42,8 @@ pub struct Limits {
     pub chart_file_bytes: u64,
     /// Entries of a chart's archive, at most.
     pub chart_entries: usize,
+    /// Gzip members that a chart's archive is packed as, at most.
+    pub chart_members: usize,
     /// A Chart.yaml, as written and with its aliases resolved, at most.
     pub chart_metadata_bytes: u64,
     /// How deep a Chart.yaml may be nested.
@@ -50,10 +54,30 @@ pub struct Limits {
     pub chart_provenance_bytes: u64,
     /// Bytes of the reason for which a chart's version is yanked, at most.
     pub yank_reason_bytes: usize,
+    /// Parts of a form, at most.
+    pub form_parts: usize,
+    /// Bytes of a form besides what is uploaded by it, at most.
+    pub form_other_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
     /// First folders and files of a repository that are looked at to find its newest release, at most.
     pub release_folders: usize,
+    /// Files of a folder that is fetched as an archive, at most.
+    pub folder_archive_files: usize,
+    /// Bytes of all of them together, at most.
+    pub folder_archive_bytes: u64,
+    /// Entries of a stored archive that is looked into, at most.
+    pub archive_entries: usize,
+    /// The list of entries in a stored ZIP, at most.
+    pub archive_directory_bytes: u64,
+    /// One entry that is read out of a stored archive, unpacked, at most.
+    pub archive_entry_bytes: u64,
+    /// All of a stored archive that is unpacked to look into it, at most.
+    pub archive_unpacked_bytes: u64,
+    /// How many times its packed size anything unpacked may have, beyond its first MiB.
+    pub archive_ratio: u64,
+    /// Pieces of archives that are packed or unpacked at once, at most: each takes a processor for a few milliseconds.
+    pub archive_work: usize,
     /// Labels of one version, at most.
     pub labels_per_version: usize,
     /// Bytes in the key of a label, at most; [`crate::label::KEY_MAX`] whatever this says.
@@ -82,19 +106,31 @@ impl Default for Limits {
             tag_parameters: 64,
             ranges_per_request: 32,
             sidecar_bytes: 8 * 1024,
+            deploy_holders: 16,
             page_bytes: 4 * MIB,
             downloads: 2000,
             downloads_per_principal: 1000,
             chart_bytes: 100 * MIB,
             chart_file_bytes: 5 * MIB,
             chart_entries: 10_000,
+            chart_members: 10_000,
             chart_metadata_bytes: MIB,
             chart_metadata_depth: 64,
             chart_metadata_values: 20_000,
             chart_provenance_bytes: MIB,
             yank_reason_bytes: 512,
+            form_parts: 100,
+            form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
             release_folders: 5000,
+            folder_archive_files: 100_000,
+            folder_archive_bytes: 100 * 1024 * MIB,
+            archive_entries: 100_000,
+            archive_directory_bytes: 16 * MIB,
+            archive_entry_bytes: 1024 * MIB,
+            archive_unpacked_bytes: 4 * 1024 * MIB,
+            archive_ratio: 200,
+            archive_work: 2,
             labels_per_version: 64,
             label_key_bytes: 128,
             label_value_bytes: 1024,

@@ -9,6 +9,7 @@ use crate::upload::Uploads;
 use futures_util::StreamExt as _;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Everything that outlives a request. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Stores {
     pub uploads: Uploads,
     /// What is being read.
     pub downloads: Downloads,
+    /// The right to pack or unpack a piece of an archive.
+    pub archive_work: Arc<Semaphore>,
     /// The limits in force.
     pub limits: Arc<Limits>,
 }
@@ -35,6 +38,7 @@ impl Stores {
             catalog,
             uploads,
             downloads: Downloads::new(&limits),
+            archive_work: Arc::new(Semaphore::new(limits.archive_work)),
             limits,
         }
     }

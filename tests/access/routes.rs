@@ -106,6 +106,13 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         cells.push(("DELETE", Open, "ListFiles", 400));
         cells
     };
+    let fetched = || {
+        let mut cells = folder();
+        for cell in &mut cells[..2] {
+            cell.2 = "FetchFolder";
+        }
+        cells
+    };
     let root = || {
         let mut cells = folder();
         cells.push(("POST", Push, "StartUpload", 409));
@@ -171,7 +178,10 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/generic/{full}/1.0/absent.sha256"), file()),
         of(format!("/generic/{full}/1.0/absent?labels"), labels()),
         of(format!("/generic/{full}/@latest/absent"), newest()),
+        of(format!("/generic/{full}/1.0/absent.zip!/entry"), file()),
         of(format!("/generic/{full}/1.0/"), folder()),
+        of(format!("/generic/{full}/1.0/absent.zip!/"), folder()),
+        of(format!("/generic/{full}/1.0/?archive=zip"), fetched()),
         of(format!("/generic/{full}/"), root()),
         of(format!("/generic/{full}"), root()),
         of(format!("/uploads/{id}"), session),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # curl and wget against Granary: files in, files out, downloads that go on where they broke off.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-needs wget sha256sum sha512sum sha1sum md5sum
+needs wget unzip python3 tar sha256sum sha512sum sha1sum md5sum
 
 start_granary
 cd "$work"
@@ -71,8 +71,36 @@ says "leaves nothing" '^404$' status "$files/2.0/small.bin"
 says "a file that must be new and is not" '^412$' status -T small.bin -H 'If-None-Match: *' "$files/2.0/fw.bin"
 says "a file where a folder is" '^409$' status -T small.bin "$files/2.0"
 says "a part of a file is never taken for the whole" '^400$' status -T small.bin -H 'Content-Range: bytes 0-999/5000' "$files/2.0/part"
+says "what is coded is refused" '^415$' status -T small.bin -H 'Content-Encoding: gzip' "$files/2.0/coded.gz"
+says "curl by HTTP/1.0 stores a file" '^201$' status --http1.0 -T small.bin "$files/2.0/old.bin"
 check "names with spaces and of every script" as_user -T small.bin "$files/x/gr%C3%B6%C3%9Fe%20(1).bin"
 same "are listed as they are" 'größe (1).bin' "$(as_user "$files/x/" | jq -r '.entries[0].name')"
+
+# What a folder holds is fetched in one, and unpacked by the programs that everybody has.
+mkdir folder && cd folder
+check "a folder is fetched as a ZIP" as_user -o folder.zip "$files/?archive=zip"
+says "unzip finds no fault in it" 'No errors detected' unzip -t folder.zip
+check "neither does Python" python3 -c 'import sys, zipfile; sys.exit(zipfile.ZipFile("folder.zip").testzip() is not None)'
+check "it unpacks" unzip -q folder.zip
+as_user -o SHA256SUMS "$files/SHA256SUMS?recursive" || true
+check "to the files that are stored" bash -c 'cd firmware && sha256sum --strict --quiet -c ../SHA256SUMS'
+rm -r firmware
+check "a folder is fetched as a compressed tar" as_user -o folder.tar.gz "$files/?archive=tar.gz"
+check "tar unpacks it" tar -xzf folder.tar.gz
+check "to the same files" bash -c 'cd firmware && sha256sum --strict --quiet -c ../SHA256SUMS'
+check "what others packed is stored" bash -c 'cd firmware && python3 -m zipfile -c ../other.zip x && tar -czf ../other.tgz x'
+as_user -o /dev/null -T other.zip "$files/other.zip" || true
+as_user -o /dev/null -T other.tgz "$files/other.tgz" || true
+for archive in other.zip other.tgz; do
+  same "$archive is looked into" 'größe (1).bin' "$(as_user "$files/$archive!/x/" | jq -r '.entries[0].name')"
+  same "a file is read out of $archive" "$(sha256_of ../small.bin)" \
+    "$(as_user -g "$files/$archive!/x/gr%C3%B6%C3%9Fe%20(1).bin" | sha256sum | cut -d' ' -f1)"
+  as_user -o /dev/null -X DELETE "$files/$archive" || true
+done
+check "wget -r fetches a folder" wgets -r -np -nH "$files/1.2/?format=html"
+same "each file of it, and the page" 'fw.bin index.html?format=html piped.bin small.bin' \
+  "$(find generic/acme/firmware -type f -printf '%f\n' | sort | tr '\n' ' ' | sed 's/ $//')"
+cd ..
 
 says "curl -X DELETE removes a file" '^204$' status -X DELETE "$files/2.0/fw.bin"
 says "it is gone" '^404$' status "$files/2.0/fw.bin"

@@ -1,31 +1,10 @@
 #!/usr/bin/env bash
-# Helm against Granary over oci:// and as a chart repository, with the current and the previous major version of Helm:
-# one chart by every road in, and out by both.
+# Helm against Granary over oci:// and as a chart repository, with the oldest Helm that we promise and the newest of each
+# major version.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-needs helm3 helm4
+needs "${helm_versions[@]}" gpg
 
-# helm COMMAND...: the version under test, with a home of its own.
-helm() {
-  HELM_CONFIG_HOME="$work/$version/config" HELM_CACHE_HOME="$work/$version/cache" HELM_DATA_HOME="$work/$version/data" \
-    limited "$version" "$@"
-}
-login() { printf '%s' "$2" | helm registry login --plain-http --username "$1" --password-stdin "$registry"; }
 digest_in() { grep -oE 'sha256:[0-9a-f]{64}' <<<"$1" | head -n 1; }
-
-# make_chart DIR NAME VERSION
-make_chart() {
-  mkdir -p "$1/$2/templates"
-  printf 'apiVersion: v2\nname: %s\ndescription: A test chart\ntype: application\nversion: %s\nappVersion: "1"\n' "$2" "$3" >"$1/$2/Chart.yaml"
-  printf 'greeting: hello\n' >"$1/$2/values.yaml"
-  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  greeting: {{ .Values.greeting }}\n' >"$1/$2/templates/config.yaml"
-}
-
-# upload WHAT STATUS CURL-ARGUMENTS...: an upload by curl must be answered so.
-upload() {
-  local what=$1 status=$2
-  shift 2
-  same "$what" "$status" "$(limited curl -sS -o "$work/answer" -w '%{http_code}' -u "$user:$password" "$@")"
-}
 
 # out_by_both WHAT CHART VERSION FILE: the chart comes out of both roads as the file is.
 out_by_both() {
@@ -42,15 +21,8 @@ out_by_both() {
 }
 
 start_granary
-# Helm reads the keyrings of old.
-keys=$work/keys
-mkdir -m 700 "$keys"
-if command -v gpg >/dev/null; then
-  gpg --homedir "$keys" --batch --quiet --passphrase '' --quick-generate-key tester rsa2048 sign never 2>"$keys/log"
-  gpg --homedir "$keys" --batch --quiet --export-secret-keys >"$keys/secret.gpg"
-  gpg --homedir "$keys" --batch --quiet --export >"$keys/public.gpg"
-fi
-for version in helm3 helm4; do
+make_keys
+for version in "${helm_versions[@]}"; do
   charts=$work/$version/charts
   # Each version has its own project; the second chart's version has build metadata, whose + no tag may hold.
   make_chart "$charts" web 1.2.3
@@ -133,27 +105,49 @@ for version in helm3 helm4; do
   same "$version: they are the same" "$(sha256_of "$work/answer")" "$(sha256_of "$work/$version/index")"
 
   # A signature that comes after its chart.
-  if command -v gpg >/dev/null; then
-    make_chart "$charts" signed 1.0.0
-    check "$version: package and sign" helm package --sign --key tester --keyring "$keys/secret.gpg" --destination "$charts" "$charts/signed"
-    upload "$version: a signature before its chart" 404 --data-binary "@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
-    upload "$version: the chart alone" 201 -T "$charts/signed-1.0.0.tgz" "$api_of/charts/"
-    check "$version: repo update before the signature" helm repo update
-    refused "$version: what is not signed is not verified" 'provenance|prov' \
-      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
-    upload "$version: a signature of another chart" 400 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/web-2.0.0.tgz.prov"
-    upload "$version: the signature" 201 -F "prov=@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
-    upload "$version: the signature again, by its name" 201 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/"
-    says "$version: pull and verify" 'Signed by: tester' \
-      helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
-    says "$version: pull and verify over oci" 'Signed by: tester' \
-      helm pull --plain-http --verify --keyring "$keys/public.gpg" "oci://$registry/$version/charts/signed" --version 1.0.0 --destination "$work/$version/oci"
+  make_chart "$charts" signed 1.0.0
+  check "$version: package and sign" helm package --sign --key tester --keyring "$keys/secret.gpg" --destination "$charts" "$charts/signed"
+  upload "$version: a signature before its chart" 404 --data-binary "@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+  upload "$version: the chart alone" 201 -T "$charts/signed-1.0.0.tgz" "$api_of/charts/"
+  check "$version: repo update before the signature" helm repo update
+  refused "$version: what is not signed is not verified" 'provenance|prov' \
+    helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+  upload "$version: a signature of another chart" 400 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/web-2.0.0.tgz.prov"
+  upload "$version: the signature" 201 -F "prov=@$charts/signed-1.0.0.tgz.prov" "$api_of/api/prov"
+  upload "$version: the signature again, by its name" 201 -T "$charts/signed-1.0.0.tgz.prov" "$api_of/charts/"
+  says "$version: pull and verify" 'Signed by: tester' \
+    helm pull --verify --keyring "$keys/public.gpg" mine/signed --destination "$work/$version"
+  says "$version: pull and verify over oci" 'Signed by: tester' \
+    helm pull --plain-http --verify --keyring "$keys/public.gpg" "oci://$registry/$version/charts/signed" --version 1.0.0 --destination "$work/$version/oci"
+
+  # What helm install does before it asks a cluster; Helm 3 asks one in a dry run, too, and only makes templates without.
+  if [ "$version" = helm4 ]; then
+    says "$version: install without a cluster" 'greeting: hi' \
+      helm install release mine/web --version 2.0.0 --set greeting=hi --dry-run=client
+    says "$version: install over oci without a cluster" 'greeting: hi' \
+      helm install release --plain-http "oci://$registry/$version/charts/web" --version 2.0.0 --set greeting=hi --dry-run=client
   fi
+
+  # A prefix that holds another chart repository besides its own charts.
+  make_chart "$charts" deep 1.0.0
+  check "$version: package for a deeper prefix" helm package --destination "$charts" "$charts/deep"
+  check "$version: push to a deeper prefix" helm push --plain-http "$charts/deep-1.0.0.tgz" "oci://$registry/$version/charts/stable"
+  says "$version: repo add of a deeper prefix" 'has been added' \
+    helm repo add deep "http://$registry/helm/$version/charts/stable" --username "$user" --password "$password"
+  says "$version: search in a deeper prefix" '^deep/deep[[:space:]]+1\.0\.0[[:space:]]' helm search repo deep/ --versions
+  mkdir -p "$work/$version/deep"
+  check "$version: pull from a deeper prefix" helm pull deep/deep --version 1.0.0 --destination "$work/$version/deep"
+  same "$version: the chart of a deeper prefix" "$(sha256_of "$charts/deep-1.0.0.tgz")" "$(sha256_of "$work/$version/deep/deep-1.0.0.tgz")"
+  refused "$version: the prefix above does not list it" 'not found|no chart version' \
+    helm pull mine/deep --version 1.0.0 --destination "$work/$version/deep"
 
   # A chart that depends on one of the chart repository.
   make_chart "$charts" app 1.0.0
-  printf 'dependencies:\n- name: web\n  version: ~2.0.0\n  repository: "@mine"\n' >>"$charts/app/Chart.yaml"
+  printf 'dependencies:\n- name: web\n  version: ~2.0.0\n  repository: "@mine"\n- name: deep\n  version: 1.0.0\n  repository: "http://%s/helm/%s/charts/stable"\n' \
+    "$registry" "$version" >>"$charts/app/Chart.yaml"
   check "$version: dependency update" helm dependency update "$charts/app"
+  same "$version: the dependency by its address is the chart" "$(sha256_of "$charts/deep-1.0.0.tgz")" "$(sha256_of "$charts/app/charts/deep-1.0.0.tgz")"
+  says "$version: template of a chart with dependencies" 'app/charts/web/templates/config.yaml' helm template release "$charts/app"
   same "$version: the dependency is the chart" "$(sha256_of "$charts/web-2.0.0.tgz")" "$(sha256_of "$charts/app/charts/web-2.0.0.tgz")"
 
   # What was published stays what it is, and what is deleted is gone from both.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # the scripts that source this file read what it sets
+# shellcheck disable=SC2034,SC2154 # the scripts that source this file read what it sets, and set $version
 # Shared by the client tests in this folder: a fresh Granary on loopback, test images made from nothing, and
 # assertions that say what failed. Each test sources this file, calls `needs TOOL...` and ends with `finish`.
 #
@@ -317,6 +317,48 @@ on() {
   local top=$work/$1
   shift
   DOCKER_BUILDKIT=0 limited docker --config "$top/client" --host "unix://$top/socket" "$@"
+}
+
+# --- Helm -------------------------------------------------------------------------------------------------------
+
+helm_versions=(helm3.12 helm3 helm4) # the oldest that we promise, and the newest of each major version
+
+# helm COMMAND...: the version under test, $version, with a home of its own. Those before 3.13 know no --plain-http: they
+# speak plain HTTP to every registry on loopback.
+helm() {
+  local argument arguments=()
+  for argument in "$@"; do
+    if [ "$version" != helm3.12 ] || [ "$argument" != --plain-http ]; then arguments+=("$argument"); fi
+  done
+  HELM_CONFIG_HOME="$work/$version/config" HELM_CACHE_HOME="$work/$version/cache" HELM_DATA_HOME="$work/$version/data" \
+    limited "$version" "${arguments[@]}"
+}
+
+# login USER PASSWORD
+login() { printf '%s' "$2" | helm registry login --plain-http --username "$1" --password-stdin "$registry"; }
+
+# make_chart DIR NAME VERSION
+make_chart() {
+  mkdir -p "$1/$2/templates"
+  printf 'apiVersion: v2\nname: %s\ndescription: A test chart\ntype: application\nversion: %s\nappVersion: "1"\n' "$2" "$3" >"$1/$2/Chart.yaml"
+  printf 'greeting: hello\n' >"$1/$2/values.yaml"
+  printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  greeting: {{ .Values.greeting }}\n' >"$1/$2/templates/config.yaml"
+}
+
+# upload WHAT STATUS CURL-ARGUMENTS...: an upload by curl must be answered so. What was answered stays in $work/answer.
+upload() {
+  local what=$1 status=$2
+  shift 2
+  same "$what" "$status" "$(limited curl -sS -o "$work/answer" -w '%{http_code}' -u "$user:$password" "$@")"
+}
+
+# make_keys: keyrings of old, as Helm reads them, in $keys; the key is the tester's.
+make_keys() {
+  keys=$work/keys
+  mkdir -m 700 "$keys"
+  gpg --homedir "$keys" --batch --quiet --passphrase '' --quick-generate-key tester rsa2048 sign never 2>"$keys/log"
+  gpg --homedir "$keys" --batch --quiet --export-secret-keys >"$keys/secret.gpg"
+  gpg --homedir "$keys" --batch --quiet --export >"$keys/public.gpg"
 }
 
 # --- test content, made from nothing ----------------------------------------------------------------------------

@@ -52,6 +52,46 @@ fn the_checksums_of_a_folder_of_many_files_come_in_one_answer() {
 }
 
 #[test]
+fn a_folder_is_fetched_as_one_archive_of_the_length_that_was_announced() {
+    let (server, dev) = with_developer();
+    let large = bytes(1, 3_000_000);
+    dev.call("PUT", &format!("{BASE}/fw.bin")).body(&large).expect(201);
+    dev.call("PUT", &format!("{BASE}/linux/notes.txt")).body(b"notes").expect(201);
+    let path = format!("{BASE}/?archive=zip");
+    let zip = dev.get(&path).expect(200);
+    assert_eq!(zip.header("content-disposition"), "attachment; filename=\"firmware-1.2.zip\"");
+    assert_eq!(zip.header("content-length"), zip.body.len().to_string());
+    let head = dev.head(&path).expect(200);
+    for name in ["content-length", "content-type", "content-disposition", "etag", "last-modified"] {
+        assert_eq!(head.header(name), zip.header(name), "{name}");
+    }
+    dev.call("GET", &path)
+        .header("If-None-Match", zip.header("etag"))
+        .send()
+        .expect(304);
+    // It is whole: stored again, each file can be read out of it.
+    dev.call("PUT", "/generic/acme/firmware/made.zip").body(&zip.body).expect(201);
+    let inside = |name: &str| dev.get(&format!("/generic/acme/firmware/made.zip!/firmware-1.2/{name}"));
+    assert!(inside("fw.bin").expect(200).body == large);
+    assert_eq!(inside("linux/notes.txt").expect(200).text(), "notes");
+    assert_eq!(names(&dev, "/generic/acme/firmware/made.zip!/firmware-1.2/"), ["fw.bin", "linux/"]);
+    assert_eq!(names(&dev, &format!("{BASE}/?recursive")), ["fw.bin", "linux/notes.txt"]);
+    let packed = dev.get(&format!("{BASE}/linux/?archive=tar.gz")).expect(200);
+    assert_eq!(packed.find("content-length"), None);
+    dev.call("PUT", "/generic/acme/firmware/made.tgz").body(&packed.body).expect(201);
+    let notes = dev.get("/generic/acme/firmware/made.tgz!/firmware-1.2-linux/notes.txt").expect(200);
+    assert_eq!(notes.text(), "notes");
+    assert_eq!(
+        refused(&dev.get(&format!("{BASE}/none/?archive=zip")), 404),
+        "there is no such folder"
+    );
+    for target in [path, "/generic/acme/firmware/made.zip!/".to_owned()] {
+        server.anonymous().get(&target).expect(401);
+        server.account("outsider").get(&target).expect(403);
+    }
+}
+
+#[test]
 fn a_checksum_sent_beside_its_file_is_verified_and_not_kept() {
     let (server, dev) = with_developer();
     let path = format!("{BASE}/fw.bin");

@@ -48,6 +48,8 @@ fn what_will_be_refused_is_refused_before_the_body_is_sent() {
         ("/generic/acme/firmware/1.2", "X-Nothing: 1", 409),
         (FW, "Content-Range: bytes 0-9/100", 400),
         (FW, "X-Explode-Archive: true", 400),
+        (FW, "Content-Encoding: gzip", 415),
+        (FW, "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 412),
     ] {
         let mut wire = Wire::connect(&dev);
         // A gigabyte is announced and not a byte of it comes.
@@ -82,4 +84,56 @@ fn a_page_of_a_project_never_runs_on_this_server() {
     assert_eq!(answer.header("content-security-policy"), "default-src 'none'; sandbox");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
     assert_eq!(answer.header("x-checksum-sha256"), &sha256(b"<script>")[7..]);
+}
+
+#[test]
+fn who_waits_for_leave_to_send_a_file_gets_it_or_the_refusal() {
+    let (_server, dev) = with_developer();
+    let waits = ["Content-Length: 3", "Expect: 100-continue"];
+    let mut wire = Wire::connect(&dev);
+    wire.request(&format!("PUT {FW}"), &waits).wait_for_continue();
+    assert_eq!(wire.send("abc").answer().status, 201);
+    // An early leave does no harm: nothing that follows it is taken.
+    let mut wire = Wire::connect(&dev);
+    wire.request(&format!("PUT {FW}"), &[waits[0], waits[1], "If-None-Match: *"]);
+    refused(&wire.answer(), 412);
+    assert_eq!(dev.get(FW).text(), "abc");
+}
+
+#[test]
+fn a_file_whose_end_nothing_tells_is_refused_and_an_empty_one_is_a_file() {
+    let (_server, dev) = with_developer();
+    let authorization = dev.authorization().unwrap();
+    let mut wire = Wire::connect(&dev);
+    wire.send(format!("PUT {FW} HTTP/1.0\r\nAuthorization: {authorization}\r\n\r\nabc"));
+    let sentence = refused(&wire.answer(), 411);
+    assert_eq!(sentence, "HTTP/1.0 says where a file ends by its Content-Length; send one");
+    dev.get(FW).expect(404);
+    let mut wire = Wire::connect(&dev);
+    wire.send(format!(
+        "PUT {FW} HTTP/1.0\r\nAuthorization: {authorization}\r\nContent-Length: 3\r\n\r\nabc"
+    ));
+    assert_eq!(wire.answer().status, 201);
+    assert_eq!(dev.get(FW).text(), "abc");
+    // From HTTP/1.1 on, a request that announces no body has none (RFC 9112 §6.3).
+    let empty = "/generic/acme/firmware/1.2/empty";
+    let mut wire = Wire::connect(&dev);
+    assert_eq!(wire.request(&format!("PUT {empty}"), &[]).answer().status, 201);
+    assert_eq!(dev.get(empty).expect(200).header("content-length"), "0");
+}
+
+#[test]
+fn who_may_add_and_who_may_overwrite_goes_by_the_role() {
+    let (server, dev) = with_developer();
+    dev.call("PUT", FW).body(b"one").expect(201);
+    refused(&server.member("viewer", "acme", "viewer").call("PUT", FW).body(b"two"), 403);
+    dev.call("PUT", FW).body(b"two").expect(200);
+    server
+        .member("owner", "acme", "maintainer")
+        .call("PUT", FW)
+        .body(b"three")
+        .expect(200);
+    server.admin().call("PUT", FW).body(b"four").expect(200);
+    refused(&server.account("outsider").call("PUT", FW).body(b"five"), 403);
+    assert_eq!(dev.get(FW).text(), "four");
 }

@@ -189,7 +189,7 @@ fn a_peer_whose_window_never_opens_is_cut_off_whatever_else_it_asks() {
 
 #[test]
 fn a_peer_whose_windows_are_open_and_whose_socket_is_not_read_is_cut_off() {
-    let Some(secure) = Secure::with(&[("limits.reader_idle", "2s")]) else {
+    let Some(secure) = Secure::with(&[("limits.reader_idle", "2s"), ("limits.keep_alive", "1h")]) else {
         return;
     };
     // More than the buffers of both sockets hold.
@@ -197,11 +197,12 @@ fn a_peer_whose_windows_are_open_and_whose_socket_is_not_read_is_cut_off() {
     wait_for("curl to be gone", || (connections(&secure.server) == 0).then_some(()));
     let mut peer = Peer::connect(&secure, i32::MAX.unsigned_abs());
     send(&peer.to, WINDOW_UPDATE, 0, 0, &(i32::MAX.unsigned_abs() - 65_535).to_be_bytes());
+    // What openssl reads until it is stopped goes no further than its pipe.
+    peer.deaf.store(true, Ordering::Relaxed);
     peer.get(&path);
-    wait_for("some of it", || (peer.taken.load(Ordering::Relaxed) > 0).then_some(()));
+    wait_for_answers(&secure, "GET", 200, 1);
     peer.freeze();
     wait_for("the peer to be cut off", || (connections(&secure.server) == 0).then_some(()));
-    assert!(peer.taken.load(Ordering::Relaxed) < 64 << 20);
     let (said, _) = secure.curl(&secure.cert(), &path, &["--http2"]).unwrap();
     assert_eq!(said, "200 2");
 }

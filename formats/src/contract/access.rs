@@ -23,6 +23,7 @@ pub(super) async fn every_operation_has_a_sample_and_every_sample_succeeds<S: Sp
             path,
             query,
             headers: &sample.request,
+            length_unknown: false,
         };
         let op = S::FORMAT.parse(&head, &world.stores).unwrap();
         covered.insert(S::operation(&op));

@@ -8,7 +8,7 @@ use granary_storage::{ErrorKind, What};
 use http::Method;
 use std::collections::BTreeSet;
 
-const KINDS: [ErrorKind; 17] = [
+const KINDS: [ErrorKind; 18] = [
     ErrorKind::NotFound,
     ErrorKind::Conflict,
     ErrorKind::DigestMismatch,
@@ -19,6 +19,7 @@ const KINDS: [ErrorKind; 17] = [
     ErrorKind::Blocked,
     ErrorKind::TooLarge,
     ErrorKind::TooManyRequests,
+    ErrorKind::LengthRequired,
     ErrorKind::UriTooLong,
     ErrorKind::Unsupported,
     ErrorKind::PreconditionFailed,

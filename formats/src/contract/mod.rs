@@ -172,6 +172,7 @@ macro_rules! contract {
                 spelling: another_spelling_of_a_path_asks_for_the_same_access_or_is_refused,
                 reading: a_read_changes_nothing
                     head_is_answered_as_get_is
+                    a_read_may_depend_on_what_is_there
                     a_warning_of_the_policy_reaches_the_client
                     blocked_content_shows_its_headers_and_nothing_else
                     what_is_only_elsewhere_is_nowhere,

@@ -3,6 +3,7 @@
 use super::gate::FakeGate;
 use super::world::World;
 use super::{Asks, Backend, PROJECT, Sample, Specimen};
+use crate::handler::FormatHandler;
 use granary_storage::catalog::StorageFormat;
 use granary_storage::name::Reference;
 use http::Method;
@@ -60,6 +61,37 @@ pub(super) async fn head_is_answered_as_get_is<S: Specimen>(backend: Backend) {
             assert!(!head.streamed, "bytes were opened for a HEAD of: {}", sample.what);
         }
     }
+}
+
+pub(super) async fn a_read_may_depend_on_what_is_there<S: Specimen>(backend: Backend) {
+    let world = World::new(backend);
+    let mut tagged = 0;
+    for sample in gets::<S>(&world).await {
+        let door = world.open();
+        let read = door.ask(&sample.request).await;
+        let Some(etag) = read.header("etag") else { continue };
+        tagged += 1;
+        for (header, value, status) in [
+            ("if-match", etag.to_owned(), sample.status),
+            ("if-match", "*".to_owned(), sample.status),
+            ("if-match", format!("\"a, b\", {etag}"), sample.status),
+            ("if-match", "\"another\"".to_owned(), 412),
+            ("if-match", "\"*\"".to_owned(), 412),
+            // Compared strongly (RFC 9110 §13.1.1), and the other one weakly.
+            ("if-match", format!("W/{etag}"), 412),
+            ("if-none-match", format!("W/{etag}"), 304),
+            ("if-none-match", "\"*\"".to_owned(), sample.status),
+        ] {
+            let asked = sample.request.clone().header(header, value);
+            let answer = door.ask(&asked).await;
+            assert_eq!(answer.status, status, "{}, {header}: {answer:?}", sample.what);
+            assert_eq!(S::message(&answer).is_some(), status == 412, "{}: {answer:?}", sample.what);
+            assert_eq!(door.ask(&asked.as_head()).await.status, status, "{}", sample.what);
+        }
+    }
+    // The API of ChartMuseum has no entity tags.
+    let untagged = <S::Format as FormatHandler>::MOUNT == "/api/helm";
+    assert_eq!(tagged == 0, untagged, "{tagged} samples have an entity tag");
 }
 
 pub(super) async fn a_warning_of_the_policy_reaches_the_client<S: Specimen>(backend: Backend) {

@@ -6,7 +6,7 @@ use super::gate::FakeGate;
 use super::request::{Answer, Request};
 use crate::dispatch::{Caller, Dispatch};
 use crate::gate::Needs;
-use crate::handler::{Body, Head};
+use crate::handler::{Body, Head, Reply, ReplyBody};
 use crate::registry::Registry;
 use futures_util::StreamExt as _;
 use granary_storage::access::{Principal, Visible};
@@ -177,6 +177,26 @@ impl Door {
 
     /// The same; `None` when no format owns the path.
     pub(crate) async fn try_send(&self, request: &Request, body: Body, principal: Result<Principal>) -> Option<Answer> {
+        Some(Answer::read(self.reply(request, body, principal).await?).await)
+    }
+
+    /// Asks as the usual principal, and is cut off: how many bytes came, and the sentence that only the log has.
+    pub(crate) async fn ask_in_vain(&self, request: &Request) -> (usize, String) {
+        let reply = self.reply(request, request.stream(), Ok(principal("robin"))).await.unwrap();
+        let (ReplyBody::Stream { mut stream, .. } | ReplyBody::Unsized { mut stream }) = reply.body else {
+            panic!("{request:?} is answered in one piece, with {}", reply.status)
+        };
+        let mut bytes = 0;
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(piece) => bytes += piece.len(),
+                Err(error) => return (bytes, error.message().to_owned()),
+            }
+        }
+        panic!("{request:?} is answered with {bytes} bytes, to the end")
+    }
+
+    async fn reply(&self, request: &Request, body: Body, principal: Result<Principal>) -> Option<Reply> {
         let (path, query) = request.split();
         let (route, path) = self.formats.route(path)?;
         let caller = Caller {
@@ -189,8 +209,9 @@ impl Door {
             path,
             query,
             headers: request,
+            length_unknown: false,
         };
-        Some(Answer::read(route.dispatch(&self.dispatch, caller, head, body).await).await)
+        Some(route.dispatch(&self.dispatch, caller, head, body).await)
     }
 
     /// What the request turns out to need, or `None` when it is refused before anybody is asked.

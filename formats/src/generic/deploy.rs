@@ -3,17 +3,14 @@
 //! (DESIGN §5.3); such clients then send the bytes.
 
 use super::files::told;
-use super::op::{Act, OPTIONAL_OVERWRITE, Op};
+use super::op::{Op, PutFile};
+use super::sidecar::{self, Claim};
 use crate::body::content_length;
 use crate::dispatch::Granted;
-use crate::gate::Held;
 use crate::handler::{Head, Reply};
 use granary_storage::catalog::{Holder, NewFile, StorageFormat};
 use granary_storage::{Algorithm, Digest, Error, Result, Stores, What};
 use std::sync::Arc;
-
-/// Places that hold the content and that policies are asked about, at most. One will mostly do.
-const HOLDERS: usize = 16;
 
 /// Whether a PUT asks for it.
 ///
@@ -37,33 +34,25 @@ fn absent() -> Error {
 }
 
 /// `PUT …/<path>` without the bytes. What stands at the path has been looked at.
-pub(super) async fn by_checksum(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let Op { repository: name, act } = granted.op();
-    let Act::PutFile {
-        path,
-        media_type,
-        condition,
-        promises,
-        labels,
-        ..
-    } = act
-    else {
-        return Err(absent());
-    };
-    let named = promises.sha256().and_then(|sum| sum.to_string().parse::<Digest>().ok());
+pub(super) async fn by_checksum(stores: &Stores, granted: &Granted<Op>, put: &PutFile, claims: &[Claim]) -> Result<Reply> {
+    let named = put.promises.sha256().and_then(|sum| sum.to_string().parse::<Digest>().ok());
     let Some(digest) = named else {
         let why = "what is stored by its checksum alone is named by X-Checksum-Sha256; send it, or the bytes";
         return Err(Error::not_found(What::Blob, why));
     };
-    let held = stores.catalog.held(digest, granted.visible().clone(), HOLDERS).await?;
+    let held = stores
+        .catalog
+        .held(digest, granted.visible().clone(), stores.limits.deploy_holders)
+        .await?;
     let held = held.ok_or_else(absent)?;
     let source = admitted(stores, granted, &held.holders).await?.ok_or_else(absent)?;
-    let promised = promises.promised();
+    let promised = put.promises.promised(claims);
     if promised.needs_sums(Algorithm::Sha256) && held.sums.is_none() {
         let why = "of this content only the SHA-256 is known, so no other checksum can be compared; send the bytes";
         return Err(Error::not_found(What::Blob, why));
     }
-    promised.check(&digest, held.sums.as_ref())?;
+    let checked = promised.check(&digest, held.sums.as_ref());
+    checked.map_err(|error| sidecar::explained(error, claims))?;
     let repository = match granted.repository() {
         Some(repository) => repository.id,
         None => {
@@ -71,24 +60,16 @@ pub(super) async fn by_checksum(stores: &Stores, granted: &Granted<Op>) -> Resul
             let owner = granted.principal().account;
             let made = stores
                 .catalog
-                .ensure_repository(name.clone(), StorageFormat::Generic, owner, granted.by());
+                .ensure_repository(granted.op().repository.clone(), StorageFormat::Generic, owner, granted.by());
             made.await?.id
         }
     };
     let new = NewFile {
-        repository,
-        path: path.clone(),
-        digest,
-        size: held.size,
-        media_type: media_type.clone(),
-        condition: condition.clone(),
-        labels: labels.clone(),
-        may_overwrite: granted.optional(OPTIONAL_OVERWRITE) == Held::Yes,
         source: Some(source.repository.id),
-        by: granted.by(),
+        ..put.with(granted, repository, digest, held.size)
     };
     let stored = stores.catalog.put_file(Arc::new(new)).await?;
-    Ok(told(granted.op(), path, stored, &digest, held.size, held.sums.as_ref()))
+    Ok(told(granted.op(), &put.path, stored, &digest, held.size, held.sums.as_ref()))
 }
 
 /// The first of these that no policy keeps from the caller.

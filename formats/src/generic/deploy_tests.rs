@@ -139,7 +139,7 @@ async fn every_other_rule_of_put_applies(world: World) {
         door.ask(&request).await.expect(status);
     }
     let adds_only = world.behind(FakeGate::holding(Held::No));
-    adds_only.ask(&deploy(TARGET, b"abc")).await.expect(403);
+    adds_only.ask(&deploy(TARGET, b"abc")).await.expect(409);
     assert_eq!(world.snapshot().await, before);
     door.ask(&deploy(TARGET, b"abc")).await.expect(200);
 }

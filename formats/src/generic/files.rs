@@ -1,26 +1,27 @@
 //! Reading, storing and deleting files.
 
+use super::archive;
 use super::checksums::{self, describe};
 use super::deploy;
 use super::media;
-use super::op::{Act, OPTIONAL_OVERWRITE, Op};
+use super::op::{Act, OPTIONAL_OVERWRITE, Op, PutFile};
 use super::path::file_address;
 use super::{sidecar, sums_file};
 use crate::body::fill;
-use crate::conditions::http_date;
+use crate::conditions::{ReadConditions, http_date};
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
 use crate::json_error;
 use crate::range::{Wanted, boundary, content_range, multipart};
-use granary_storage::catalog::{FilePlace, FileStored, FileView, NewFile, StorageFormat};
+use granary_storage::catalog::{Changed, FilePlace, FileStored, FileView, NewFile, StorageFormat};
 use granary_storage::name::FilePath;
 use granary_storage::sums::{FileSums, Sum};
 use granary_storage::upload::Home;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LAST_MODIFIED, LOCATION,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -39,42 +40,37 @@ pub(super) fn unknown() -> Error {
 pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Act::ReadFile {
         path,
+        within,
         head,
         conditions,
-        modified_since,
+        recursive,
     } = &granted.op().act
     else {
         return Err(unknown());
     };
-    let Some(file) = granted.file() else {
-        return checksum(stores, granted, path, *head).await;
+    let file = match (granted.file(), within) {
+        (Some(file), _) if file.path == *path => file,
+        (Some(_), Some(within)) => return archive::read(stores, granted, within, *head, conditions).await,
+        _ => return computed(stores, granted, path, *head, *recursive, conditions).await,
     };
+    if file.damaged {
+        let sentence = "the stored bytes of this file are damaged; whoever stores the same file again mends it";
+        return Err(Error::new(ErrorKind::Corrupt, What::File, sentence));
+    }
     let (blob, digest) = (&file.blob, file.blob.digest);
+    let changed = changed(stores, granted, file, conditions).await?;
     let plain = |status| {
         describe(Reply::new(status), &digest, file.sums.as_ref())
             .header(LAST_MODIFIED, http_date(file.updated_at))
             .header(CACHE_CONTROL, ASK_AGAIN)
             .header(ACCEPT_RANGES, "bytes")
     };
-    // The date counts only where no tag is given (RFC 9110 §13.1.3).
-    let unchanged = match conditions.if_none_match.is_empty() {
-        true => modified_since.is_some_and(|since| file.updated_at.div_euclid(1000) <= since),
-        false => conditions.not_modified(&digest),
-    };
-    if unchanged {
+    if conditions.not_modified(&digest.to_string(), Some(changed))? {
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     let media_type = media::of(file.media_type.as_deref(), path.file_name());
-    let reply = |status| {
-        let reply = plain(status);
-        match media::is_active(&media_type) {
-            true => reply
-                .header(CONTENT_DISPOSITION, "attachment")
-                .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-            false => reply,
-        }
-    };
-    match conditions.parts(blob, Some(file.updated_at), stores.limits.ranges_per_request) {
+    let reply = |status| guarded(plain(status), &media_type);
+    match conditions.parts(blob, Some(changed), stores.limits.ranges_per_request) {
         _ if *head => Ok(reply(StatusCode::OK)
             .header(CONTENT_TYPE, media_type.as_str())
             .with(ReplyBody::Omitted { len: blob.size })),
@@ -104,50 +100,78 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     }
 }
 
+/// What the file's date says, as far as the request depends on it.
+async fn changed(stores: &Stores, granted: &Granted<Op>, file: &FileView, conditions: &ReadConditions) -> Result<Changed> {
+    let second = file.updated_at.div_euclid(1000);
+    match granted.repository() {
+        Some(repository) if conditions.name_second(second) => {
+            let path = file.path.clone();
+            stores.catalog.file_changed(repository.id, path, file.updated_at).await
+        }
+        _ => Ok(Changed { second, once: true }),
+    }
+}
+
+/// An answer with content of some type: a browser never runs it with the rights of this server's pages.
+pub(super) fn guarded(reply: Reply, media_type: &str) -> Reply {
+    match media::is_active(media_type) {
+        true => reply
+            .header(CONTENT_DISPOSITION, "attachment")
+            .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        false => reply,
+    }
+}
+
 /// The checksum of the file beside which the path would stand, or those of the folder that it would stand in.
-async fn checksum(stores: &Stores, granted: &Granted<Op>, path: &FilePath, head: bool) -> Result<Reply> {
+async fn computed(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    path: &FilePath,
+    head: bool,
+    recursive: bool,
+    conditions: &ReadConditions,
+) -> Result<Reply> {
     let repository = granted.repository().ok_or_else(unknown)?.id;
     if let Some(folder) = sums_file::folder_of(path) {
-        return sums_file::read(stores, repository, folder, head).await;
+        return sums_file::read(stores, repository, folder, head, recursive).await;
     }
     let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
     let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
     let line = checksums::line(&file, kind).ok_or_else(unknown)?;
-    Ok(Reply::new(StatusCode::OK)
+    let tag = Digest::sha256(line.as_bytes());
+    let plain = |status| {
+        Reply::new(status)
+            .header(ETAG, format!("\"{tag}\""))
+            .header(LAST_MODIFIED, http_date(file.updated_at))
+            .header(CACHE_CONTROL, ASK_AGAIN)
+    };
+    if conditions.not_modified(&tag.to_string(), Some(Changed::at(file.updated_at)))? {
+        return Ok(plain(StatusCode::NOT_MODIFIED));
+    }
+    Ok(plain(StatusCode::OK)
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(LAST_MODIFIED, http_date(file.updated_at))
-        .header(CACHE_CONTROL, ASK_AGAIN)
         .with(ReplyBody::Bytes(line.into())))
 }
 
 /// `PUT …/<path>`.
 pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
     let Op { repository: name, act } = granted.op();
-    let Act::PutFile {
-        path,
-        media_type,
-        condition,
-        promises,
-        length,
-        labels,
-        deploy,
-    } = act
-    else {
+    let Act::PutFile(put) = act else {
         return Err(unknown());
     };
-    let may_overwrite = granted.optional(OPTIONAL_OVERWRITE) == Held::Yes;
-    let place = check_place(stores, granted).await?;
-    if *deploy {
-        return deploy::by_checksum(stores, granted).await;
+    let place = check_place(stores, granted, put).await?;
+    let claims = sidecar::claims(stores, &put.path, &place.sidecars).await?;
+    if put.deploy {
+        return deploy::by_checksum(stores, granted, put, &claims).await;
     }
     // A real file that stands there already stays one.
     if place.current.is_none()
-        && let Some(claimed) = sidecar::of(stores, granted, path).await?
+        && let Some(claimed) = sidecar::of(stores, granted, &put.path).await?
     {
-        return sidecar::verify(stores, granted, claimed, body, *length).await;
+        return sidecar::verify(stores, granted, claimed, body, put.length).await;
     }
     let limit = stores.limits.blob_bytes;
-    if length.is_some_and(|length| length > limit) {
+    if put.length.is_some_and(|length| length > limit) {
         let sentence = format!("the file is larger than the limit of {limit} bytes");
         return Err(Error::new(ErrorKind::TooLarge, What::File, sentence));
     }
@@ -162,7 +186,7 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     let mut writing = stores.uploads.single(home, granted.by(), Algorithm::Sha256).await?;
     let written = async {
         writing.with_sums().await?;
-        fill(&mut writing, body, *length).await?;
+        fill(&mut writing, body, put.length).await?;
         if granted.repository().is_none() {
             granted.confirm().await?;
         }
@@ -172,21 +196,21 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         writing.give_up().await?;
         return Err(error);
     }
-    let landed = writing.complete(promises.promised()).await?;
+    let landed = writing.complete(put.promises.promised(&claims)).await;
+    let landed = landed.map_err(|error| sidecar::explained(error, &claims))?;
     let new = NewFile {
-        repository: landed.repository,
-        path: path.clone(),
-        digest: landed.digest,
-        size: landed.size,
-        media_type: media_type.clone(),
-        condition: condition.clone(),
-        labels: labels.clone(),
-        may_overwrite,
-        source: None,
-        by: granted.by(),
+        mends: place.damaged,
+        ..put.with(granted, landed.repository, landed.digest, landed.size)
     };
     let stored = stores.catalog.put_file(Arc::new(new)).await?;
-    Ok(told(granted.op(), path, stored, &landed.digest, landed.size, landed.sums.as_ref()))
+    Ok(told(
+        granted.op(),
+        &put.path,
+        stored,
+        &landed.digest,
+        landed.size,
+        landed.sums.as_ref(),
+    ))
 }
 
 /// What is said of a file that was stored.
@@ -211,29 +235,29 @@ pub(super) fn told(op: &Op, path: &FilePath, stored: FileStored, digest: &Digest
 
 /// Refuses what would be refused in the end, before a byte of the body is read. The transaction that stores the file
 /// tests all of it again.
-async fn check_place(stores: &Stores, granted: &Granted<Op>) -> Result<FilePlace> {
-    let Act::PutFile {
-        path, condition, promises, ..
-    } = &granted.op().act
-    else {
-        return Err(unknown());
-    };
+async fn check_place(stores: &Stores, granted: &Granted<Op>, put: &PutFile) -> Result<FilePlace> {
+    let path = &put.path;
     let place = match granted.repository() {
         Some(repository) => stores.catalog.file_place(repository.id, path.clone()).await?,
         None => FilePlace::default(),
     };
-    if let Some(other) = place.in_the_way {
+    if let Some(other) = &place.in_the_way {
         let sentence = format!("{other} is a file, and no path can be a file and a folder");
         return Err(Error::new(ErrorKind::Conflict, What::File, sentence));
     }
-    if !condition.holds(place.current.as_ref()) {
+    let promised = put.promises.sha256();
+    // What is damaged may be mended by the same bytes, which only the body tells unless another checksum is promised.
+    if place.damaged && promised.is_none_or(|sum| place.current.is_some_and(|current| Sum::from(current) == *sum)) {
+        return Ok(place);
+    }
+    if !put.condition.holds_at(place.current.as_ref(), place.changed) {
         let sentence = "the condition on what the path holds does not hold";
         return Err(Error::new(ErrorKind::PreconditionFailed, What::File, sentence));
     }
-    let same = |current: Digest| promises.sha256() == Some(&Sum::from(current));
+    let same = |current: Digest| promised == Some(&Sum::from(current));
     if granted.optional(OPTIONAL_OVERWRITE) != Held::Yes && place.current.is_some_and(|current| !same(current)) {
         let sentence = format!("{path} exists, and {OTHER_CONTENT}; if it is the same content, say so with X-Checksum-Sha256");
-        return Err(Error::new(ErrorKind::Denied, What::File, sentence));
+        return Err(Error::new(ErrorKind::Conflict, What::File, sentence));
     }
     Ok(place)
 }

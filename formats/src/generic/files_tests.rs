@@ -9,6 +9,8 @@ use crate::contract::world::{World, principal};
 use crate::gate::Held;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::stream;
+use granary_storage::catalog::StorageFormat;
 use granary_storage::{Digest, Error, ErrorKind, What};
 
 stories! {
@@ -19,6 +21,11 @@ stories! {
     every_form_of_range_is_answered
     a_client_that_holds_the_file_is_told_so
     writes_may_depend_on_what_is_there
+    reads_may_depend_on_what_is_there
+    a_file_that_changes_within_a_second_is_neither_hidden_nor_spliced
+    the_type_of_a_file_may_be_corrected
+    what_is_coded_is_refused_and_never_stored_without_its_coding
+    a_put_that_loses_to_another_at_its_end_leaves_nothing_to_be_seen
     what_would_be_refused_in_the_end_is_refused_before_the_body_is_read
     an_upload_that_breaks_off_leaves_nothing_and_the_next_one_succeeds
     a_browser_is_never_given_what_it_would_run
@@ -29,6 +36,8 @@ stories! {
 }
 
 const FW: &str = "/generic/acme/firmware/1.2/fw.bin";
+
+const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 fn get(target: &str) -> Request {
     Request::get(target)
@@ -166,7 +175,9 @@ async fn every_form_of_range_is_answered(world: World) {
     }
     for whole in [
         range("bytes=2-3").header("if-range", "\"another\""),
-        range("bytes=2-3").header("if-range", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        range("bytes=2-3").header("if-range", LONG_AGO),
+        range("bytes=2-3").header("if-range", format!("W/{etag}")),
+        range("bytes=2-3").header("if-range", format!("{etag}, {etag}")),
         range("lines=2-3"),
         range("bytes=x"),
     ] {
@@ -222,6 +233,135 @@ async fn writes_may_depend_on_what_is_there(world: World) {
     door.ask(&delete.header("if-match", tag("two"))).await.expect(204);
 }
 
+async fn reads_may_depend_on_what_is_there(world: World) {
+    stored(&world, FW, "abc").await.expect(201);
+    let read = world.open().ask(&get(FW)).await;
+    let (own, modified) = (read.header("etag").unwrap(), read.header("last-modified").unwrap());
+    for (header, value, status) in [
+        ("if-match", own, 200),
+        ("if-match", "*", 200),
+        ("if-match", "\"another\"", 412),
+        ("if-unmodified-since", modified, 200),
+        ("if-unmodified-since", LONG_AGO, 412),
+        ("if-unmodified-since", "some däy", 400),
+    ] {
+        for request in [get(FW), get(FW).as_head(), get(FW).header("range", "bytes=0-0")] {
+            let ranged = status == 200 && request.headers.iter().any(|(name, _)| *name == "range");
+            let answer = world.open().ask(&request.header(header, value)).await;
+            assert_eq!(answer.status, if ranged { 206 } else { status }, "{header}: {value}");
+            if status == 412 {
+                assert_eq!(sentence(&answer), "the condition on what is there does not hold");
+            }
+        }
+    }
+    // A condition is about what is there, and nothing is.
+    world
+        .open()
+        .ask(&get(&format!("{FW}.none")).header("if-match", own))
+        .await
+        .expect(404);
+    let delete = Request::delete(FW).header("if-unmodified-since", LONG_AGO);
+    world.open().ask(&delete).await.expect(412);
+    let label = Request::patch(FW)
+        .body(r#"{"labels":{"a":"b"}}"#)
+        .header("if-unmodified-since", LONG_AGO);
+    world.open().ask(&label).await.expect(412);
+    world.open().ask(&delete.header("if-unmodified-since", modified)).await.expect(204);
+}
+
+async fn a_file_that_changes_within_a_second_is_neither_hidden_nor_spliced(world: World) {
+    // Until two changes fall into one second: the second one may have just begun.
+    let mut before = None;
+    for number in 0..100 {
+        let content = format!("content {number:02}");
+        world.open().ask(&put(FW, content.clone())).await;
+        let read = world.open().ask(&get(FW)).await.expect(200);
+        let modified = read.header("last-modified").unwrap().to_owned();
+        if before.as_ref() == Some(&modified) {
+            let spliced = get(FW).header("range", "bytes=8-").header("if-range", modified.as_str());
+            assert_eq!(world.open().ask(&spliced).await.expect(200).body, content);
+            let hidden = get(FW).header("if-modified-since", modified.as_str());
+            assert_eq!(world.open().ask(&hidden).await.expect(200).body, content);
+            let lost = put(FW, "another change").header("if-unmodified-since", modified.as_str());
+            world.open().ask(&lost).await.expect(412);
+            let etag = read.header("etag").unwrap();
+            let sure = get(FW).header("range", "bytes=8-").header("if-range", etag);
+            assert_eq!(world.open().ask(&sure).await.expect(206).body, content[8..]);
+            return;
+        }
+        before = Some(modified);
+    }
+    panic!("no two changes fell into one second");
+}
+
+async fn the_type_of_a_file_may_be_corrected(world: World) {
+    let typed = |media_type: &str| put(FW, "1,2").header("content-type", media_type);
+    world.open().ask(&typed("text/plain")).await.expect(201);
+    let is = async |media_type: &str| {
+        let read = world.open().ask(&get(FW)).await.expect(200);
+        assert_eq!(read.header("content-type"), Some(media_type));
+    };
+    // Who says nothing of it changes nothing, and who may only add may not.
+    assert_eq!(stored(&world, FW, "1,2").await.expect(200).json()["changed"], false);
+    let adds_only = world.behind(FakeGate::holding(Held::No));
+    let known = typed("text/csv").header("x-checksum-sha256", Digest::sha256(b"1,2").hex());
+    let refused = adds_only.ask(&known).await.expect(409);
+    assert!(
+        sentence(&refused).ends_with("you may not store another content type there"),
+        "{refused:?}"
+    );
+    is("text/plain").await;
+    let corrected = world.open().ask(&typed("text/csv")).await.expect(200);
+    assert_eq!(corrected.json()["changed"], true);
+    is("text/csv").await;
+}
+
+async fn what_is_coded_is_refused_and_never_stored_without_its_coding(world: World) {
+    for coding in ["gzip", "identity, br", "aws-chunked"] {
+        let answer = world.open().ask(&put(FW, "x").header("content-encoding", coding)).await.expect(415);
+        assert_eq!(answer.header("accept-encoding"), Some("identity"));
+        assert!(sentence(&answer).contains("never as Content-Encoding: "), "{answer:?}");
+        world.open().ask(&get(FW)).await.expect(404);
+    }
+    world
+        .open()
+        .ask(&put(FW, "x").header("content-encoding", "Identity"))
+        .await
+        .expect(201);
+}
+
+async fn a_put_that_loses_to_another_at_its_end_leaves_nothing_to_be_seen(world: World) {
+    let door = world.open();
+    // The other one comes while the last of the body is under way.
+    let against = async |target: &str, rival: &'static str, condition: Option<&str>| {
+        let rivals_door = world.open();
+        let body = stream::once(async move {
+            rivals_door.ask(&put(rival, "the rival's")).await.expect(201);
+            Ok(Bytes::from_static(b"the loser's"))
+        });
+        let request = put(target, "the loser's");
+        let request = match condition {
+            Some(condition) => request.header("if-none-match", condition),
+            None => request,
+        };
+        door.ask_with(&request, Box::pin(body)).await
+    };
+    against("/generic/new/files/a/b", "/generic/new/files/a", None).await.expect(409);
+    against("/generic/new/more/a", "/generic/new/more/a", Some("*")).await.expect(412);
+    let seen = world.snapshot().await;
+    let names: Vec<&str> = seen.names.keys().map(String::as_str).collect();
+    assert_eq!(names, ["new/files", "new/files:a", "new/more", "new/more:a"]);
+    assert_eq!(seen.orphans.len(), 0);
+    for target in ["/generic/new/files/a", "/generic/new/more/a"] {
+        assert_eq!(text(&world, target).await, "the rival's");
+    }
+    // Nor is a repository to be seen that holds nothing at all.
+    let catalog = &world.stores.catalog;
+    let empty = catalog.ensure_repository("new/empty".parse().unwrap(), StorageFormat::Generic, None, "robin".into());
+    empty.await.unwrap();
+    assert_eq!(world.snapshot().await.names, seen.names);
+}
+
 async fn what_would_be_refused_in_the_end_is_refused_before_the_body_is_read(world: World) {
     stored(&world, FW, "one").await.expect(201);
     let before = world.snapshot().await;
@@ -234,13 +374,17 @@ async fn what_would_be_refused_in_the_end_is_refused_before_the_body_is_read(wor
         (world.open(), put("/generic/acme/none/x", "x").header("if-match", "*"), 412),
         (world.open(), put(FW, "x").header("content-range", "bytes 0-0/2"), 400),
         (world.open(), put(FW, "x").header("x-explode-archive", "true"), 400),
+        (world.open(), put(FW, "x").header("x-explode-archive", "naïve"), 400),
+        (world.open(), put(FW, "x").header("x-explode-archive-atomic", "true"), 400),
+        (world.open(), put(FW, "x").header("content-encoding", "gzip"), 415),
+        (world.open(), put(FW, "x").header("if-unmodified-since", LONG_AGO), 412),
         (world.open(), put("/generic/acme/firmware/1.2/", "x"), 400),
         (world.open(), put(FW, "x").header("content-length", (1_u64 << 60).to_string()), 413),
-        (adds_only(), put(FW, "x"), 403),
+        (adds_only(), put(FW, "x"), 409),
         (
             adds_only(),
             put(FW, "x").header("x-checksum-sha256", Digest::sha256(b"x").hex()),
-            403,
+            409,
         ),
     ] {
         let (body, looked_at) = watched();

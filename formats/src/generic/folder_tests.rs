@@ -5,13 +5,20 @@ use super::specimen_tests::put;
 use crate::contract::request::{Answer, Request};
 use crate::contract::stories;
 use crate::contract::world::World;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use granary_storage::Digest;
+use granary_storage::sums::Sum;
 
 stories! {
     a_browser_sees_a_folder_as_a_page_and_a_script_as_json
     a_page_leads_to_the_next_one_in_the_same_form
     a_name_in_a_page_is_nothing_but_a_name
+    the_one_style_of_a_page_is_allowed_and_nothing_else
+    all_files_below_a_folder_are_listed_by_their_paths
     the_checksums_of_a_folder_come_in_one_file
+    the_checksums_of_all_folders_below_come_when_asked
+    a_checksum_that_a_client_holds_is_not_sent_again
     a_stored_file_of_checksums_wins
     a_checksum_that_is_sent_after_its_file_is_held_against_it
 }
@@ -58,7 +65,8 @@ async fn a_browser_sees_a_folder_as_a_page_and_a_script_as_json(world: World) {
     let page = text(&page);
     for part in [
         "<a href=\"/generic/acme/firmware/?format=html\">../</a>",
-        "<a href=\"/generic/acme/firmware/1.2/fw.bin\">fw.bin</a></td><td>3</td><td>20",
+        "<a href=\"/generic/acme/firmware/1.2/fw.bin\">fw.bin</a></td><td class=\"s\" title=\"3 bytes\">3 B</td>",
+        "<button name=\"archive\" value=\"tar.gz\">",
     ] {
         assert!(page.contains(part), "{page}");
     }
@@ -114,6 +122,65 @@ async fn the_checksums_of_a_folder_come_in_one_file(world: World) {
         get(&world, &format!("{BASE}/{nothing}")).await.expect(404);
     }
     get(&world, "/generic/acme/none/SHA256SUMS").await.expect(404);
+}
+
+async fn the_one_style_of_a_page_is_allowed_and_nothing_else(world: World) {
+    stored(&world, "1.2/fw.bin").await;
+    let page = get(&world, &format!("{BASE}/?format=html")).await.expect(200);
+    let body = text(&page);
+    let style = body.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let digest = STANDARD.encode(Sum::from(Digest::sha256(style.as_bytes())).as_bytes());
+    let policy = format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+    assert_eq!(page.header("content-security-policy"), Some(policy.as_str()));
+}
+
+async fn all_files_below_a_folder_are_listed_by_their_paths(world: World) {
+    for name in ["1.2/a", "1.2/deeper/c", "1.2/deeper/still/d", "1.20/x", "top"] {
+        stored(&world, name).await;
+    }
+    let (mut next, mut seen) = (Some(format!("{BASE}/1.2/?recursive&n=2")), Vec::new());
+    while let Some(target) = next {
+        let answer = get(&world, &target).await.expect(200);
+        let json = answer.json();
+        seen.extend(
+            json["entries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| entry["name"].as_str().unwrap().to_owned()),
+        );
+        next = answer.header("link").map(|link| link.split(['<', '>']).nth(1).unwrap().to_owned());
+    }
+    assert_eq!(seen, ["a", "deeper/c", "deeper/still/d"]);
+    let page = text(&get(&world, &format!("{BASE}/?recursive&format=html")).await.expect(200));
+    assert!(
+        page.contains("<a href=\"/generic/acme/firmware/1.2/deeper/c\">1.2/deeper/c</a>"),
+        "{page}"
+    );
+    get(&world, &format!("{BASE}/none/?recursive")).await.expect(404);
+}
+
+async fn the_checksums_of_all_folders_below_come_when_asked(world: World) {
+    for name in ["1.2/a", "1.2/deeper/c", "top"] {
+        stored(&world, name).await;
+    }
+    let hex = Digest::sha256(b"abc").hex();
+    let sums = get(&world, &format!("{BASE}/1.2/SHA256SUMS?recursive")).await.expect(200);
+    assert_eq!(text(&sums), format!("{hex}  a\n{hex}  deeper/c\n"));
+    let all = get(&world, &format!("{BASE}/SHA256SUMS?recursive")).await.expect(200);
+    assert_eq!(text(&all), format!("{hex}  1.2/a\n{hex}  1.2/deeper/c\n{hex}  top\n"));
+    get(&world, &format!("{BASE}/none/SHA256SUMS?recursive")).await.expect(404);
+}
+
+async fn a_checksum_that_a_client_holds_is_not_sent_again(world: World) {
+    stored(&world, "1.2/a").await;
+    let path = format!("{BASE}/1.2/a.sha512");
+    let first = get(&world, &path).await.expect(200);
+    let tag = first.header("etag").unwrap();
+    let again = Request::get(path).header("if-none-match", tag);
+    let unchanged = world.open().ask(&again).await.expect(304);
+    assert_eq!((unchanged.header("etag"), unchanged.len), (Some(tag), 0));
+    world.open().ask(&again.at(format!("{BASE}/1.2/a.sha1"))).await.expect(200);
 }
 
 async fn a_stored_file_of_checksums_wins(world: World) {

@@ -15,8 +15,14 @@ fn parsed(method: &Method, path: &str, query: &str, headers: &Lines<'_>) -> Opti
         path,
         query,
         headers,
+        length_unknown: false,
     };
     parse(&head, &Limits::default()).ok()
+}
+
+/// The end of a ZIP and its directory.
+pub fn zip(bytes: &[u8]) {
+    super::archive::fuzz(bytes);
 }
 
 /// A request's head: lines of method, path, query and headers (`name: value`).

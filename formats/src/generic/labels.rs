@@ -20,7 +20,10 @@ use granary_storage::limits::Limits;
 use granary_storage::{Error, Result, Stores, What};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, LAST_MODIFIED};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
+use std::fmt;
 use std::sync::Arc;
 
 /// The beginning of a header that sets a label.
@@ -107,15 +110,41 @@ fn patch_max(limits: &Limits) -> u64 {
     (limits.labels_per_version.saturating_mul(label).saturating_mul(12) as u64).saturating_add(4096)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    labels: Members,
+}
+
+/// The members of a JSON object as they stand, those of one name all of them.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Members;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(All)
+    }
+}
+
 /// Reads a patch.
 fn changes(body: &[u8], limits: &Limits) -> Result<LabelChanges> {
     const SHAPE: &str = r#"the body is a JSON object {"labels":{"<key>":"<value>","<gone>":null}}"#;
-    let Ok(Value::Object(mut patch)) = serde_json::from_slice(body) else {
-        return Err(bad(SHAPE));
-    };
-    let (Some(Value::Object(wanted)), true) = (patch.remove("labels"), patch.is_empty()) else {
-        return Err(bad(SHAPE));
-    };
+    let Patch { labels: Members(wanted) } = serde_json::from_slice(body).map_err(|_| bad(SHAPE))?;
     let mut changes = LabelChanges::new();
     for (key, value) in wanted {
         let key = label::key(&key, limits)?;

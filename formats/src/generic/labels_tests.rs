@@ -73,7 +73,7 @@ async fn the_same_file_with_other_labels_gets_those(world: World) {
     let adds_only = world.behind(FakeGate::holding(Held::No));
     let sha256 = granary_storage::Digest::sha256(b"def").hex();
     let again = put(format!("{FW};a=4"), "def").header("x-checksum-sha256", sha256);
-    adds_only.ask(&again).await.expect(403);
+    adds_only.ask(&again).await.expect(409);
     assert_eq!(labels(&world, FW).await, json!({}));
 }
 
@@ -150,6 +150,8 @@ async fn a_patch_that_breaks_a_rule_changes_nothing(world: World) {
         (r#"{"labels":{"a":{"b":"c"}}}"#, 400),
         (r#"{"labels":{"b":"c"},"content_type":"text/plain"}"#, 400),
         (r#"{"labels":{"b":"c","B":"d"}}"#, 400),
+        (r#"{"labels":{"b":"c","b":"d"}}"#, 400),
+        (r#"{"labels":{"b":"c"},"labels":{}}"#, 400),
         (r#"{"labels":{"b c":"d"}}"#, 400),
         (r#"{"labels":{"b":"c\n"}}"#, 400),
         (&deep, 400),

@@ -1,10 +1,12 @@
 //! Generic files: build results and firmware, by the clients that everybody has (curl, wget, a browser), under
 //! `/generic/<project>/<name>/<path…>`.
 
+mod archive;
 mod checksums;
 mod deploy;
 #[cfg(test)]
 mod deploy_tests;
+mod download;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -29,11 +31,15 @@ mod tus_headers;
 mod tus_op;
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod files_tests;
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]
 mod parse_tests;
+#[cfg(test)]
+mod sidecar_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
@@ -63,12 +69,13 @@ impl FormatHandler for Generic {
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
         let reply = match granted.op().act {
             Act::ReadFile { .. } => files::read(stores, &granted).await,
-            Act::PutFile { .. } => files::put(stores, &granted, body).await,
+            Act::PutFile(_) => files::put(stores, &granted, body).await,
             Act::ReadLabels { .. } => labels::read(stores, &granted).await,
             Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
+            Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
             Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };

@@ -2,17 +2,19 @@
 //!
 //! The first two segments name the repository, the rest the file; a slash at the end makes a folder of it.
 
+use super::archive::Within;
 use super::checksums::Promises;
 use super::deploy;
+use super::download::Format;
 use super::labels;
 use super::listing::Form;
 use super::media;
 use super::newest;
-use super::op::{Act, Op};
+use super::op::{Act, Op, PutFile};
 use super::path::decode;
 use super::tus_create;
 use crate::body::content_length;
-use crate::conditions::{ReadConditions, condition, date};
+use crate::conditions::{ReadConditions, dated_condition};
 use crate::handler::{Head, method_not_allowed};
 use crate::paging::page;
 use granary_storage::label::Labels;
@@ -43,9 +45,14 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     if let Some(act) = newest::of(head, &rest)? {
         return Ok(Op { repository, act });
     }
+    if let Some(act) = fetch(head, &rest)? {
+        return Ok(Op { repository, act });
+    }
     let act = match rest {
         Place::Folder(folder) => match *head.method {
             Method::GET | Method::HEAD => Act::ListFiles {
+                within: folder.as_ref().and_then(|folder| Within::of(&format!("{folder}/"))),
+                recursive: head.query_value("recursive").is_some(),
                 folder,
                 page: page(head, limits)?,
                 form: Form::of(head)?,
@@ -62,25 +69,43 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
         Place::File(path) => match *head.method {
             Method::GET | Method::HEAD if head.query_value("labels").is_some() => Act::ReadLabels { path },
             Method::GET | Method::HEAD => Act::ReadFile {
+                within: Within::of(path.as_str()),
+                recursive: head.query_value("recursive").is_some(),
                 path,
                 head: *head.method == Method::HEAD,
                 conditions: ReadConditions::of(head),
-                modified_since: head.header("if-modified-since").and_then(date),
             },
             Method::PUT => put(head, path, labels)?,
             Method::PATCH => Act::ChangeLabels {
                 path,
-                condition: condition(head),
+                condition: dated_condition(head),
                 length: content_length(head)?,
             },
             Method::DELETE => Act::DeleteFile {
                 path,
-                condition: condition(head),
+                condition: dated_condition(head),
             },
             _ => return Err(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
         },
     };
     Ok(Op { repository, act })
+}
+
+/// All of a folder, where that is asked. A file has no parts to be packed, so one who leaves the slash out means a folder.
+fn fetch(head: &Head<'_>, place: &Place) -> Result<Option<Act>> {
+    let format = match *head.method {
+        Method::GET | Method::HEAD => Format::asked(head)?,
+        _ => None,
+    };
+    Ok(format.map(|format| Act::FetchFolder {
+        folder: match place {
+            Place::Folder(folder) => folder.clone(),
+            Place::File(path) => Some(path.clone()),
+        },
+        format,
+        head: *head.method == Method::HEAD,
+        conditions: ReadConditions::of(head),
+    }))
 }
 
 fn bad(why: &'static str) -> Error {
@@ -115,7 +140,7 @@ fn file_path(text: &str) -> Result<FilePath> {
 }
 
 fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
-    let refused = |header: &'static str, why: &'static str| match head.header(header) {
+    let refused = |header, why| match head.header_list(header) {
         None => Ok(()),
         Some(_) => Err(Error::invalid(What::Request, why)),
     };
@@ -123,13 +148,26 @@ fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
     refused("content-range", "a part of a file cannot be stored by PUT; send the whole file")?;
     refused("x-explode-archive", "archives are stored as they are; unpack before sending")?;
     refused("x-explode-archive-atomic", "archives are stored as they are; unpack before sending")?;
-    Ok(Act::PutFile {
+    // RFC 9110 §8.4.1: kept so, it would have to be told of with every answer, and its checksums would be those of
+    // something else than what most clients make of it.
+    let codings = head.header_list("content-encoding").unwrap_or_default();
+    let mut codings = codings.split(',').map(str::trim);
+    if let Some(coding) = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
+        let sentence = format!("a file is stored as its bytes come, and never as Content-Encoding: {coding}; send it without that header");
+        return Err(Error::new(ErrorKind::Unsupported, What::File, sentence));
+    }
+    let deploy = deploy::asked(head)?;
+    if head.length_unknown && !deploy {
+        let sentence = "HTTP/1.0 says where a file ends by its Content-Length; send one";
+        return Err(Error::new(ErrorKind::LengthRequired, What::Size, sentence));
+    }
+    Ok(Act::PutFile(PutFile {
         path,
         media_type: head.header("content-type").and_then(media::named),
-        condition: condition(head),
+        condition: dated_condition(head),
         promises: Promises::of(head)?,
         length: content_length(head)?,
         labels,
-        deploy: deploy::asked(head)?,
-    })
+        deploy,
+    }))
 }

@@ -18,6 +18,7 @@ fn parsed(request: &Request) -> Result<Op> {
         path,
         query,
         headers: request,
+        length_unknown: false,
     };
     parse(&head, &Limits::default())
 }
@@ -133,6 +134,14 @@ fn what_would_be_misunderstood_is_refused_rather_than_stored() {
         ("content-md5", "900150983cd24fb0d6963f7d28e17f72", ErrorKind::Invalid),
         ("content-digest", "sha-256=abc", ErrorKind::Invalid),
         ("repr-digest", "sha-256=:AAAA:", ErrorKind::Invalid),
+        ("repr-digest", "unixsum=30637", ErrorKind::Invalid),
+        ("repr-digest", "sha-256", ErrorKind::Invalid),
+        ("content-digest", "other=\"a, sha-256=:AAAA:", ErrorKind::Invalid),
+        ("digest", "SHA-256=AAAA", ErrorKind::Invalid),
+        ("digest", "crc32c=AAAA", ErrorKind::Invalid),
+        ("x-checksum", "abc", ErrorKind::Invalid),
+        ("content-encoding", "gzip", ErrorKind::Unsupported),
+        ("x-explode-archive-atomic", "true", ErrorKind::Invalid),
         ("content-length", "many", ErrorKind::Invalid),
     ] {
         assert_eq!(refusal(&put.clone().header(header, value)).kind(), kind, "{header}: {value}");
@@ -143,10 +152,10 @@ fn what_would_be_misunderstood_is_refused_rather_than_stored() {
 fn checksums_are_understood_wherever_a_client_puts_them() {
     let put = Request::put("/acme/firmware/x");
     let promises = |request: &Request| {
-        let Act::PutFile { promises, .. } = parsed(request).unwrap().act else {
+        let Act::PutFile(file) = parsed(request).unwrap().act else {
             panic!()
         };
-        promises.promised().sums.iter().map(ToString::to_string).collect::<Vec<_>>()
+        file.promises.promised(&[]).sums.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(promises(&put), Vec::<String>::new());
     // Those of "abc".
@@ -167,14 +176,80 @@ fn checksums_are_understood_wherever_a_client_puts_them() {
             format!("unknown=:AA==:, md5=:kAFQmDzST7DWlj99KOF/cg==:,sha-256=:{base64}:;q=1"),
             vec![md5, sha256],
         ),
-        ("repr-digest", "unixsum=30637".to_owned(), vec![]),
+        ("content-digest", format!("SHA-256=:{base64}:"), vec![sha256]),
+        ("content-digest", format!("other=\"a, \\\" b=\", sha-256=:{base64}:"), vec![sha256]),
+        ("digest", format!("SHA-256={base64}"), vec![sha256]),
+        (
+            "digest",
+            format!("UNIXsum=30637, id-sha-256={base64},md5=kAFQmDzST7DWlj99KOF/cg=="),
+            vec![sha256, md5],
+        ),
+        ("x-checksum", sha1[5..].to_owned(), vec![sha1]),
+        ("x-checksum", sha256[7..].to_owned(), vec![sha256]),
         ("repr-digest", String::new(), vec![]),
     ] {
         assert_eq!(promises(&put.clone().header(header, value)), expected, "{header}");
     }
+    // None of several lines or values is passed over.
+    for header in [
+        "x-checksum-sha1",
+        "x-checksum",
+        "x-checksum-md5",
+        "content-md5",
+        "digest",
+        "repr-digest",
+    ] {
+        let (first, second) = match header {
+            "x-checksum-sha1" | "x-checksum" => (sha1[5..].to_owned(), "a".repeat(40)),
+            "x-checksum-md5" => (md5[4..].to_owned(), "a".repeat(32)),
+            "content-md5" => ("kAFQmDzST7DWlj99KOF/cg==".to_owned(), "AAAAAAAAAAAAAAAAAAAAAA==".to_owned()),
+            "digest" => ("md5=kAFQmDzST7DWlj99KOF/cg==".to_owned(), "md5=AAAAAAAAAAAAAAAAAAAAAA==".to_owned()),
+            _ => (
+                "md5=:kAFQmDzST7DWlj99KOF/cg==:".to_owned(),
+                "md5=:AAAAAAAAAAAAAAAAAAAAAA==:".to_owned(),
+            ),
+        };
+        let mut lines = put.clone();
+        lines.headers.extend([(header, first.clone()), (header, second.clone())]);
+        let values = put.clone().header(header, format!("{first}, {second}"));
+        for request in [&lines, &values] {
+            assert_eq!(promises(request).len(), 2, "{request:?}");
+        }
+        lines.headers.push((header, "md5".into()));
+        assert_eq!(refusal(&lines).what(), What::Digest, "{lines:?}");
+    }
+}
+
+#[test]
+fn http_1_0_has_to_say_where_a_file_ends_unless_no_file_comes() {
+    let ask = |request: &Request, length_unknown| {
+        let (path, query) = request.split();
+        let head = Head {
+            method: &request.method,
+            path,
+            query,
+            headers: request,
+            length_unknown,
+        };
+        parse(&head, &Limits::default())
+    };
+    let put = Request::put("/acme/firmware/x");
+    let refused = ask(&put, true).unwrap_err();
+    assert_eq!((refused.kind(), refused.what()), (ErrorKind::LengthRequired, What::Size));
+    ask(&put, false).unwrap();
+    ask(&put.header("x-checksum-deploy", "true"), true).unwrap();
+    ask(&Request::get("/acme/firmware/x"), true).unwrap();
 }
 
 proptest! {
+    #[test]
+    fn any_digest_field_is_read_or_refused(header in "content-digest|repr-digest|digest", text in "(sha|md5|sha-256|[a-z0-9\",=:;\\\\ -]){0,12}|[ -~]{0,60}") {
+        let header = ["content-digest", "repr-digest", "digest"].into_iter().find(|known| *known == header).unwrap();
+        if let Err(error) = parsed(&Request::put("/acme/firmware/x").header(header, text)) {
+            prop_assert_eq!(error.what(), What::Digest);
+        }
+    }
+
     #[test]
     fn the_address_that_an_answer_names_leads_to_the_file(text in "[a-z/.%;?# é\u{301}]{1,20}|.{1,60}") {
         if let Ok(path) = text.parse::<FilePath>() {

@@ -1,5 +1,6 @@
 //! A checksum that is stored beside its file (`PUT fw.bin.sha256`), as build tools do: it is computed here anyway, so it
-//! is held against the file and not kept.
+//! is held against the file and not kept. One that comes before its file is kept as a file of its own; it is what a GET
+//! of it answers, and the file is held against it when it comes.
 
 use super::checksums::beside;
 use super::op::Op;
@@ -42,7 +43,7 @@ pub(super) async fn verify(
 ) -> Result<Reply> {
     let sent = collect(body, length, stores.limits.sidecar_bytes, What::File).await?;
     let text = std::str::from_utf8(&sent).unwrap_or_default();
-    if !agrees(text, &sum, file.path.file_name()) {
+    if checksum(text, sum.kind(), file.path.file_name()) != Some(sum) {
         let sentence = format!(
             "this is not the {} checksum of {}, which is {}",
             sum.kind().as_str(),
@@ -59,17 +60,66 @@ pub(super) async fn verify(
     Ok(json_reply(StatusCode::OK, format!("{told}\n")))
 }
 
-/// Whether a text is this checksum: its digits alone, or a line of `sha256sum` (`<digits>  <name>`, `<digits> *<name>`)
-/// about a file of this name, wherever that stood.
-fn agrees(text: &str, sum: &Sum, name: &str) -> bool {
+/// The checksum that a text is: its digits alone, or a line of `sha256sum` (`<digits>  <name>`, `<digits> *<name>`) about
+/// a file of this name, wherever that stood.
+fn checksum(text: &str, kind: SumKind, name: &str) -> Option<Sum> {
     let text = text.trim();
-    let (digits, named) = match text.split_once(' ') {
-        None => (text, None),
-        Some((digits, named)) => (digits, named.strip_prefix([' ', '*'])),
+    let digits = match text.split_once(' ') {
+        None => text,
+        Some((digits, named)) => {
+            let named = named.strip_prefix([' ', '*'])?;
+            (named.rsplit('/').next() == Some(name)).then_some(digits)?
+        }
     };
-    let about = match named {
-        None => digits.len() == text.len(),
-        Some(named) => named.rsplit('/').next() == Some(name),
-    };
-    about && Sum::from_hex(sum.kind(), digits).is_ok_and(|sent| sent == *sum)
+    Sum::from_hex(kind, digits).ok()
+}
+
+/// What a checksum says that was stored beside a file before it.
+pub(super) struct Claim {
+    /// The checksum's file.
+    at: FilePath,
+    /// What it says.
+    pub(super) sum: Sum,
+}
+
+/// The checksums among the files that are named as those of `path` are. They were stored when there was nothing to hold
+/// them against; the file is held against them when it comes. What is no checksum claims nothing.
+pub(super) async fn claims(stores: &Stores, path: &FilePath, sidecars: &[FileView]) -> Result<Vec<Claim>> {
+    let limit = stores.limits.sidecar_bytes;
+    let mut claims = Vec::new();
+    for sidecar in sidecars.iter().filter(|sidecar| sidecar.blob.size <= limit) {
+        let Some((_, kind)) = beside(&sidecar.path) else { continue };
+        let read = stores.read(&sidecar.blob, 0..sidecar.blob.size).await;
+        let text = match read {
+            Ok(stream) => collect(stream, None, limit, What::File).await,
+            Err(error) => Err(error),
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+            Err(error) => return Err(error),
+        };
+        let said = std::str::from_utf8(&text).ok();
+        claims.extend(said.and_then(|text| checksum(text, kind, path.file_name())).map(|sum| Claim {
+            at: sidecar.path.clone(),
+            sum,
+        }));
+    }
+    Ok(claims)
+}
+
+/// Names the checksum's file in what is said when the bytes are not those that it says.
+pub(super) fn explained(error: Error, claims: &[Claim]) -> Error {
+    let broken = claims.iter().find(|claim| error.message().ends_with(&claim.sum.to_string()));
+    match broken.filter(|_| error.kind() == ErrorKind::DigestMismatch) {
+        Some(claim) => {
+            let sentence = format!(
+                "{}, which {} says; store the right checksum there, or delete it",
+                error.message(),
+                claim.at
+            );
+            Error::new(error.kind(), error.what(), sentence)
+        }
+        None => error,
+    }
 }

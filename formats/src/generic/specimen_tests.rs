@@ -29,6 +29,7 @@ impl contract::Specimen for Specimen {
         "delete file",
         "newest release",
         "list files",
+        "fetch folder",
         "start upload",
         "upload abilities",
     ];
@@ -42,6 +43,7 @@ impl contract::Specimen for Specimen {
             Act::NewestRelease { .. } => "newest release",
             Act::DeleteFile { .. } => "delete file",
             Act::ListFiles { .. } => "list files",
+            Act::FetchFolder { .. } => "fetch folder",
             Act::StartUpload { .. } => "start upload",
             Act::UploadAbilities => "upload abilities",
         }
@@ -58,6 +60,9 @@ impl contract::Specimen for Specimen {
             let stored = door.ask(&put(format!("{base}/{path}"), format!("{content}, {flavour}"))).await;
             assert!(matches!(stored.status, 200 | 201), "{stored:?}");
         }
+        let archive = super::archive::sample_zip(&[("docs/a.txt", flavour.as_bytes())]);
+        let stored = door.ask(&put(format!("{base}/lib.zip"), archive)).await;
+        assert!(matches!(stored.status, 200 | 201), "{stored:?}");
         let new = Bytes::from_static(b"a new file");
         let get = |rest: &str| Request::get(format!("{base}/{rest}"));
         let (read, content) = (|| Asks::Read(name.clone()), || Asks::Content(name.clone()));
@@ -111,6 +116,11 @@ impl contract::Specimen for Specimen {
             sample("list a folder", get("1.2/"), read(), 200),
             sample("list a folder as a page", get("?format=html&n=1"), read(), 200),
             sample("read the checksums of a folder", get("1.2/SHA256SUMS"), read(), 200),
+            sample("list all files below a folder", get("?recursive"), read(), 200),
+            sample("fetch a folder as a ZIP", get("1.2/?archive=zip"), read(), 200),
+            sample("fetch a folder as a compressed tar", get("?archive=tar.gz"), read(), 200),
+            sample("list what an archive holds", get("lib.zip!/"), read(), 200),
+            sample("read a file in an archive", get("lib.zip!/docs/a.txt"), content(), 200),
             sample(
                 "start an upload in pieces",
                 Request::post(format!("{base}/"))

@@ -22,11 +22,17 @@ pub(super) fn folder_of(path: &FilePath) -> Option<Option<FilePath>> {
     }
 }
 
-/// The checksums of the files that stand directly in a folder.
-pub(super) async fn read(stores: &Stores, repository: RepositoryId, folder: Option<FilePath>, head: bool) -> Result<Reply> {
+/// The checksums of the files that stand directly in a folder, or in it and all folders below it.
+pub(super) async fn read(
+    stores: &Stores,
+    repository: RepositoryId,
+    folder: Option<FilePath>,
+    head: bool,
+    recursive: bool,
+) -> Result<Reply> {
     // Two at least: what an entry is tells nothing of the next one.
-    let limit = stores.limits.page_max.max(2);
-    let first = stores.catalog.list_files(repository, folder.clone(), None, limit).await?;
+    let limit = if head { 1 } else { stores.limits.page_max.max(2) };
+    let first = page(stores, repository, folder.clone(), None, limit, recursive).await?;
     if first.is_empty() {
         return Err(unknown());
     }
@@ -37,7 +43,7 @@ pub(super) async fn read(stores: &Stores, repository: RepositoryId, folder: Opti
         async move {
             let page = match next {
                 Next::Page(page) => page,
-                Next::After(last) => stores.catalog.list_files(repository, folder, Some(last), limit).await?,
+                Next::After(last) => page(&stores, repository, folder, Some(last), limit, recursive).await?,
                 Next::End => return Ok::<_, Error>(None),
             };
             let next = match page.last() {
@@ -53,6 +59,20 @@ pub(super) async fn read(stores: &Stores, repository: RepositoryId, folder: Opti
         .header(CONTENT_TYPE, "text/plain; charset=utf-8")
         .header(CACHE_CONTROL, ASK_AGAIN)
         .with(ReplyBody::Unsized { stream }))
+}
+
+async fn page(
+    stores: &Stores,
+    repository: RepositoryId,
+    folder: Option<FilePath>,
+    after: Option<String>,
+    limit: usize,
+    recursive: bool,
+) -> Result<Vec<FolderEntry>> {
+    match recursive {
+        true => stores.catalog.list_files_below(repository, folder, after, limit).await,
+        false => stores.catalog.list_files(repository, folder, after, limit).await,
+    }
 }
 
 /// Where the listing goes on.

@@ -107,6 +107,7 @@ pub(super) async fn store(
         condition: Condition::Always,
         labels: Labels::default(),
         may_overwrite,
+        mends: false,
         source: None,
         by,
     };

@@ -221,7 +221,7 @@ async fn what_may_not_be_stored_is_refused_for_good(world: World) {
     send(&world, &piece(&folder, 0, "abc")).await.expect(412);
     // The gate says no to the second question, whether the path may be overwritten.
     let door = world.behind(FakeGate::refusing_overwrites());
-    door.ask(&piece(&late, 0, "abc")).await.expect(403);
+    door.ask(&piece(&late, 0, "abc")).await.expect(412);
     assert_eq!(send(&world, &Request::get(FW)).await.body, "first");
     for at in [&late, &folder] {
         head(&world, at).await.expect(404);

@@ -197,9 +197,12 @@ async fn the_api_stands_before_the_prefix_too(world: World) {
         "/api/helm/acme",
         "/api/helm/acme/index.yaml",
         "/api/helm/acme/charts/web/1.0.0/values/x",
+        "/api/helm/acme/api/charts",
     ] {
         refusal(get(&world, nowhere).await, 404);
     }
+    let astray = Request::post("/api/helm/acme/api/charts").body(archive);
+    refusal(door.ask(&astray).await, 404);
     refusal(get(&world, "/api/helm/acme/prov").await, 405);
 }
 

@@ -80,11 +80,18 @@ impl Coded {
     /// Compressed by the first who asks, while the others wait for it.
     pub(super) async fn get(&self, coding: Coding, begin: Bytes, entries: Bytes) -> Result<Bytes> {
         let cell = lock(&self.0).entry((coding, begin.clone())).or_default().clone();
-        let made = cell.get_or_try_init(|| async move {
-            let work = tokio::task::spawn_blocking(move || coding.of([&begin, &entries, b"}}"]));
-            work.await.map_err(Error::internal)?.map_err(Error::internal)
+        if let Some(made) = cell.get() {
+            return Ok(made.clone());
+        }
+        // On a task of its own: who asks and goes away must not have the next one begin again.
+        let making = tokio::spawn(async move {
+            let made = cell.get_or_try_init(|| async move {
+                let work = tokio::task::spawn_blocking(move || coding.of([&begin, &entries, b"}}"]));
+                work.await.map_err(Error::internal)?.map_err(Error::internal)
+            });
+            made.await.cloned()
         });
-        made.await.cloned()
+        making.await.map_err(Error::internal)?
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -93,5 +100,27 @@ impl Coded {
             .filter_map(|cell| cell.get())
             .map(|bytes| bytes.len() as u64)
             .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use futures_util::FutureExt as _;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn who_asks_and_goes_away_leaves_what_was_begun_to_the_next() {
+        let coded = Coded::default();
+        let entries = Bytes::from(vec![b'x'; 1 << 20]);
+        let asked = coded.get(Coding::Gzip, Bytes::new(), entries);
+        assert!(asked.now_or_never().is_none());
+        let made = async {
+            while coded.bytes() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), made).await.unwrap();
     }
 }

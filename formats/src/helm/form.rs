@@ -1,10 +1,13 @@
 //! The body of an upload: the archive itself, or a form that holds it as one of its parts (RFC 7578). Read as it
 //! comes, in memory that does not grow with it.
 
+use super::parameter::parameter;
 use crate::handler::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use granary_storage::limits::Limits;
 use granary_storage::{Error, ErrorKind, Result, What};
+use std::sync::Arc;
 
 /// Bytes in the headers of a part, at most.
 const HEADERS_MAX: usize = 8 * 1024;
@@ -70,41 +73,55 @@ pub(super) struct Form {
     delimiter: Vec<u8>,
     /// Whether a part's content is being read.
     inside: bool,
+    limits: Arc<Limits>,
+    /// Parts that have begun.
+    parts: usize,
+    /// Bytes that came and that nobody wanted.
+    unwanted: u64,
 }
 
 impl Form {
     /// Nothing has come yet.
-    pub(super) fn new(body: Counted, boundary: &str) -> Self {
+    pub(super) fn new(body: Counted, boundary: &str, limits: Arc<Limits>) -> Self {
         Self {
             body,
             // As if a line had ended before the first part, so that every delimiter looks alike.
             buffer: BytesMut::from(&b"\r\n"[..]),
             delimiter: format!("\r\n--{boundary}").into_bytes(),
             inside: true,
+            limits,
+            parts: 0,
+            unwanted: 0,
         }
     }
 
     /// Goes on to the next part; its name, or `None` behind the last one.
     ///
     /// # Errors
-    /// `Invalid`/`Request` when this is no form; those of [`Counted::chunk`].
+    /// `Invalid`/`Request` when this is no form, or one of more parts than [`Limits::form_parts`]; those of
+    /// [`Form::skip`] and [`Counted::chunk`].
     pub(super) async fn next_part(&mut self) -> Result<Option<String>> {
-        while self.inside {
-            drop(self.chunk().await?);
-        }
+        self.skip().await?;
         while self.buffer.len() < 2 {
             self.more().await?;
         }
-        let mark = self.buffer.split_to(2);
-        if &mark[..] == b"--" {
-            while self.body.chunk().await?.is_some() {}
-            return Ok(None);
+        match &self.buffer[..2] {
+            b"\r\n" => {}
+            b"--" => {
+                self.unwanted(self.buffer.len() - 2)?;
+                while let Some(chunk) = self.body.chunk().await? {
+                    self.unwanted(chunk.len())?;
+                }
+                return Ok(None);
+            }
+            _ => return Err(malformed()),
         }
-        if &mark[..] != b"\r\n" {
-            return Err(malformed());
+        self.parts += 1;
+        if self.parts > self.limits.form_parts {
+            let sentence = format!("the form has more than {} parts", self.limits.form_parts);
+            return Err(Error::invalid(What::Request, sentence));
         }
-        // A part without headers is one without a name.
-        self.buffer = [&b"\r\n"[..], &self.buffer].concat().as_slice().into();
+        // The end of the delimiter's line stays where it is: a part without headers is one without a name.
         let end = loop {
             match find(&self.buffer, b"\r\n\r\n") {
                 Some(end) => break end,
@@ -117,10 +134,31 @@ impl Form {
         Ok(Some(name(&String::from_utf8_lossy(&headers)).unwrap_or_default()))
     }
 
+    /// Passes over what is left of a part.
+    ///
+    /// # Errors
+    /// `TooLarge`/`Blob` when more has come that nobody wanted than [`Limits::form_other_bytes`]; those of [`Form::chunk`].
+    pub(super) async fn skip(&mut self) -> Result<()> {
+        while let Some(chunk) = self.chunk().await? {
+            self.unwanted(chunk.len())?;
+        }
+        Ok(())
+    }
+
+    fn unwanted(&mut self, bytes: usize) -> Result<()> {
+        self.unwanted += bytes as u64;
+        let most = self.limits.form_other_bytes;
+        if self.unwanted > most {
+            let sentence = format!("the form holds more than {most} bytes besides what is uploaded");
+            return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
+        }
+        Ok(())
+    }
+
     /// The next bytes of the part; `None` at its end.
     ///
     /// # Errors
-    /// As [`Form::next_part`].
+    /// `Invalid`/`Request` when the form ends in it; those of [`Counted::chunk`].
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         while self.inside {
             if let Some(end) = find(&self.buffer, &self.delimiter) {
@@ -170,10 +208,7 @@ fn name(headers: &str) -> Option<String> {
         let (key, value) = line.split_once(':')?;
         key.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
     })?;
-    disposition.split(';').skip(1).find_map(|part| {
-        let (key, value) = part.trim().split_once('=')?;
-        key.eq_ignore_ascii_case("name").then(|| value.trim().trim_matches('"').to_owned())
-    })
+    parameter(disposition, "name")
 }
 
 #[cfg(test)]
@@ -181,13 +216,22 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use futures_util::stream;
+    use proptest::prelude::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
 
     const FORM: &[u8] = b"preamble\r\n--b\r\nContent-Disposition: form-data; name=\"chart\"; filename=\"x\"\r\nContent-Type: a/b\r\n\r\n\r\n--\r\n--not b\r\n--b\r\n\r\nnameless\r\n--b\r\ncontent-disposition: form-data; name=prov\r\n\r\n\r\n--b--\r\nepilogue";
 
-    async fn parts(bytes: &[u8], piece: usize) -> Result<Vec<(String, Vec<u8>)>> {
+    fn form(bytes: &[u8], piece: usize, limits: Limits) -> Result<Form> {
         let pieces: Vec<_> = bytes.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let body = Counted::new(Box::pin(stream::iter(pieces)), Some(bytes.len() as u64), 10_000)?;
-        let mut form = Form::new(body, "b");
+        Ok(Form::new(body, "b", Arc::new(limits)))
+    }
+
+    async fn parts(bytes: &[u8], piece: usize) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut form = form(bytes, piece, Limits::default())?;
         let mut parts = Vec::new();
         while let Some(name) = form.next_part().await? {
             let mut content = Vec::new();
@@ -221,5 +265,61 @@ mod tests {
         let endless = [b"--b\r\n".as_slice(), &[b'x'; 9000]].concat();
         assert!(parts(&endless, 500).await.is_err());
         assert!(parts(&[b'x'; 10_001], 500).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_form_has_few_parts_and_little_that_nobody_wants() {
+        let few = || Limits {
+            form_parts: 3,
+            form_other_bytes: 20,
+            ..Limits::default()
+        };
+        let read = async |bytes: &[u8], wanted: &str| {
+            let mut form = form(bytes, 7, few())?;
+            while let Some(name) = form.next_part().await? {
+                if name == wanted {
+                    while form.chunk().await?.is_some() {}
+                }
+            }
+            Ok::<_, Error>(())
+        };
+        let part = |name: &str, content: &str| format!("--b\r\ncontent-disposition: form-data; name={name}\r\n\r\n{content}\r\n");
+        let three = ["--b\r\n\r\n\r\n", &part("chart", &"x".repeat(500)), &part("x", &"x".repeat(20))].concat();
+        read(format!("{three}--b--").as_bytes(), "chart").await.unwrap();
+        // What nobody wants counts wherever it stands.
+        for more in [format!("{three}--b--y"), format!("y\r\n{three}--b--")] {
+            let error = read(more.as_bytes(), "chart").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+            assert!(error.message().contains("more than 20 bytes besides"), "{error}");
+        }
+        let error = read(format!("{three}--b\r\n\r\n\r\n--b--").as_bytes(), "chart").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.message().contains("more than 3 parts"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_sent_as_a_form_is_read_as_it_was(
+            // Of what a delimiter is made of, so that contents come close to one.
+            sent in prop::collection::vec(("[a-c]{0,4}", "[\r\n\\-bx]{0,40}"), 0..6),
+            piece in 1usize..20,
+        ) {
+            prop_assume!(sent.iter().all(|(_, content)| !format!("\r\n{content}\r\n").contains("\r\n--b")));
+            let mut form = String::new();
+            for (name, content) in &sent {
+                form += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n");
+            }
+            form += "--b--";
+            let found = block_on(parts(form.as_bytes(), piece)).unwrap();
+            let sent: Vec<_> = sent.into_iter().map(|(name, content)| (name, content.into_bytes())).collect();
+            prop_assert_eq!(found, sent);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in "([\r\n\\-b:;=\"]|\r\n--b|name){0,40}", piece in 1usize..20) {
+            let _ = block_on(parts(bytes.as_bytes(), piece));
+        }
     }
 }

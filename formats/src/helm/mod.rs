@@ -10,11 +10,13 @@ mod form;
 mod index;
 mod marks;
 mod op;
+mod parameter;
 mod parse;
 mod part;
 mod provenance;
 mod published;
 mod read;
+mod taken;
 mod unlisted;
 mod upload;
 
@@ -26,6 +28,8 @@ mod api_tests;
 mod index_tests;
 #[cfg(test)]
 mod provenance_tests;
+#[cfg(test)]
+mod refusals_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
@@ -128,8 +132,26 @@ impl FormatHandler for Helm {
     }
 }
 
-/// A time as RFC 3339 has it, in whole seconds, UTC; the epoch for a time that no calendar holds.
+/// A time as RFC 3339 has it, in whole seconds, UTC; the epoch for a time that it cannot write, whose year has not four
+/// digits.
 fn rfc3339(at: Millis) -> String {
-    let time = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(&Rfc3339).unwrap_or_default()
+    let time = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000)).ok();
+    let text = time.and_then(|time| time.format(&Rfc3339).ok());
+    text.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+#[test]
+fn every_time_is_written_as_rfc_3339_has_it() {
+    for (seconds, text) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+        (-62_167_219_200, "0000-01-01T00:00:00Z"),
+        (-62_167_219_201, "1970-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (253_402_300_800, "1970-01-01T00:00:00Z"),
+        (i64::MIN / 1000, "1970-01-01T00:00:00Z"),
+    ] {
+        assert_eq!(rfc3339(seconds * 1000), text);
+    }
 }

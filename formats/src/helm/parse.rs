@@ -6,6 +6,7 @@
 use super::chart::Part;
 use super::coding::Coding;
 use super::op::{Act, Op, Page, Upload};
+use super::parameter::parameter;
 use super::read::LATEST;
 use crate::body::content_length;
 use crate::conditions::ReadConditions;
@@ -91,6 +92,10 @@ fn segments<'h>(head: &Head<'h>) -> Result<Vec<Cow<'h, str>>> {
 
 /// An operation on the chart repository of these segments.
 fn op(prefix: &[&str], act: impl FnOnce(&Prefix) -> Result<Act>) -> Result<Op> {
+    // Its index could not be asked for: there, what stands behind `api` is the API's.
+    if prefix.contains(&"api") {
+        return Err(nowhere());
+    }
     let (prefix, base): (Prefix, _) = if prefix.is_empty() {
         (DEFAULT_PROJECT.parse()?, MOUNT.to_owned())
     } else {
@@ -246,17 +251,11 @@ fn upload(head: &Head<'_>) -> Result<Upload> {
 
 /// The boundary of a form, when the body is one (RFC 7578).
 fn boundary(content_type: &str) -> Result<Option<String>> {
-    let mut parts = content_type.split(';');
-    let kind = parts.next().unwrap_or_default().trim();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("multipart/form-data") {
         return Ok(None);
     }
-    let named = parts.find_map(|part| {
-        let (key, value) = part.trim().split_once('=')?;
-        key.eq_ignore_ascii_case("boundary")
-            .then(|| value.trim().trim_matches('"').to_owned())
-    });
-    named
+    parameter(content_type, "boundary")
         .filter(|text| (1..=BOUNDARY_MAX).contains(&text.len()))
         .map(Some)
         .ok_or_else(|| Error::invalid(What::Request, "the form's Content-Type names no boundary of its parts"))

@@ -14,9 +14,6 @@ use granary_storage::catalog::{Chart, ChartVersion, LateProvenance, Over, Reposi
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use std::sync::Arc;
 
-/// What a form may hold besides the provenance.
-const FORM: u64 = 64 * 1024;
-
 /// `POST api/prov`, `PUT charts/<file>.tgz.prov`.
 pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
     let Act::Provenance(upload) = &granted.op().act else {
@@ -105,7 +102,7 @@ pub(super) async fn add(
 /// The provenance, as the body or as a part of a form.
 async fn receive(stores: &Stores, upload: &Upload, body: Body) -> Result<Bytes> {
     let most = stores.limits.chart_provenance_bytes;
-    let around = if upload.boundary.is_some() { FORM } else { 0 };
+    let around = upload.boundary.as_ref().map_or(0, |_| stores.limits.form_other_bytes);
     let limit = most.saturating_add(around).min(stores.limits.blob_bytes);
     let mut body = Counted::new(body, upload.length, limit)?;
     let Some(boundary) = &upload.boundary else {
@@ -115,13 +112,13 @@ async fn receive(stores: &Stores, upload: &Upload, body: Body) -> Result<Bytes> 
         }
         return Ok(all.into());
     };
-    let mut form = Form::new(body, boundary);
+    let mut form = Form::new(body, boundary, stores.limits.clone());
     let mut provenance = None;
     while let Some(name) = form.next_part().await? {
         match name.as_str() {
             "prov" if provenance.is_some() => return Err(Error::invalid(What::Request, "the form holds two provenances")),
             "prov" => provenance = Some(collect(&mut form, most).await?),
-            _ => while form.chunk().await?.is_some() {},
+            _ => form.skip().await?,
         }
     }
     provenance.ok_or_else(|| Error::invalid(What::Request, "the form has no part called prov"))

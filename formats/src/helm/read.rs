@@ -98,7 +98,7 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
             .header(CACHE_CONTROL, "private, no-cache")
             .header(VARY, "Authorization, Accept-Encoding")
     };
-    if conditions.if_none_match.iter().any(|held| held == "*" || *held == etag) {
+    if conditions.not_modified(&etag, None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let begin = format!(
@@ -147,8 +147,13 @@ pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) 
             (index.only(seen, page), false)
         }
     };
-    let reply = Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json");
+    let reply = personal(Reply::new(StatusCode::OK).header(CONTENT_TYPE, "application/json"));
     Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
+}
+
+/// An answer that is another one for who may see less, or a moment later.
+fn personal(reply: Reply) -> Reply {
+    reply.header(CACHE_CONTROL, "private, no-cache").header(VARY, "Authorization")
 }
 
 /// The charts of the repository that the operation names.
@@ -165,7 +170,7 @@ pub(super) async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec
 
 /// `GET api/charts/<name>`.
 pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    Ok(json_reply(StatusCode::OK, list(listed(stores, granted).await?)))
+    Ok(personal(json_reply(StatusCode::OK, list(listed(stores, granted).await?))))
 }
 
 /// The chart of a version, as written; of a yanked one, too, which is in no list.
@@ -198,7 +203,7 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
         LATEST => latest(listed(stores, granted).await?)?,
         version => of_version(stores, granted, version).await?,
     };
-    let reply = json_reply(StatusCode::OK, entry(&chart));
+    let reply = personal(json_reply(StatusCode::OK, entry(&chart)));
     Ok(match &chart.yanked {
         Some(reason) => reply.header(WARNING, warning(&yanked(reason))),
         None => reply,
@@ -273,7 +278,7 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             .header(CACHE_CONTROL, caching)
             .header(ACCEPT_RANGES, "bytes")
     };
-    if conditions.not_modified(&digest) {
+    if conditions.not_modified(&digest.to_string(), None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let whole = reply(StatusCode::OK).header(CONTENT_TYPE, media_type);

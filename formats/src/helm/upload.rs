@@ -4,9 +4,8 @@
 use super::chart::{Inspected, Inspection, Metadata, Signed};
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
-use super::provenance;
-use super::rfc3339;
 use super::{CONFIG, CONTENT, PROVENANCE};
+use super::{provenance, rfc3339, taken};
 use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
@@ -45,7 +44,11 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let placed = async {
         let received = receive(stores, upload, &mut writing, body).await?;
         let repository = place(upload, granted, &received).await?;
-        Ok::<_, Error>((meet(stores, granted, &repository, &received).await?, repository, received))
+        let known = meet(stores, granted, &repository, &received).await?;
+        if matches!(known.place, Place::Open(_)) {
+            taken::check(stores, &repository, &received.chart.metadata).await?;
+        }
+        Ok::<_, Error>((known, repository, received))
     };
     let (known, repository, received) = match placed.await {
         Ok(placed) => placed,
@@ -95,7 +98,7 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
             force: upload.force,
         });
     };
-    let mut form = Form::new(body, boundary);
+    let mut form = Form::new(body, boundary, stores.limits.clone());
     let (mut came, mut provenance, mut force) = (false, None, upload.force);
     while let Some(name) = form.next_part().await? {
         match name.as_str() {
@@ -110,10 +113,10 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
             "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
             "force" => {
                 force = true;
-                while form.chunk().await?.is_some() {}
+                form.skip().await?;
             }
             // Fields that plugins send along.
-            _ => while form.chunk().await?.is_some() {},
+            _ => form.skip().await?,
         }
     }
     if !came {

@@ -39,7 +39,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             .header(CACHE_CONTROL, FOREVER)
             .header(ACCEPT_RANGES, "bytes")
     };
-    if conditions.not_modified(digest) {
+    if conditions.not_modified(&digest.to_string(), None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let whole = |reply: Reply| reply.header(CONTENT_TYPE, OCTETS);

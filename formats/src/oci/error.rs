@@ -40,6 +40,7 @@ pub(super) fn code(kind: ErrorKind, what: What) -> (StatusCode, &'static str) {
         (K::Denied | K::Blocked, _) => (StatusCode::FORBIDDEN, "DENIED"),
         (K::TooLarge, _) => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
         (K::TooManyRequests, _) => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+        (K::LengthRequired, _) => (StatusCode::LENGTH_REQUIRED, "SIZE_INVALID"),
         (K::UriTooLong, _) => (StatusCode::URI_TOO_LONG, "UNSUPPORTED"),
         (K::Unsupported, What::Manifest) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "MANIFEST_INVALID"),
         (K::Unsupported, _) => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),

@@ -15,6 +15,7 @@ fn parsed(method: &Method, path: &str, query: &str, headers: &Lines<'_>, limits:
         path,
         query,
         headers,
+        length_unknown: false,
     };
     parse::parse(&head, limits).ok()
 }

@@ -47,7 +47,7 @@ pub(super) fn read(granted: &Granted<Op>) -> Result<Reply> {
             .header(CACHE_CONTROL, caching)
             .header(CONTENT_DIGEST, digest.as_str())
     };
-    if conditions.not_modified(&manifest.digest) {
+    if conditions.not_modified(&digest, None)? {
         return Ok(reply(StatusCode::NOT_MODIFIED));
     }
     let body = match head {

@@ -34,6 +34,7 @@ fn ask(method: &Method, target: &str, headers: &[(&str, &str)]) -> Result<Op> {
             path,
             query,
             headers: &Sent(headers),
+            length_unknown: false,
         },
         &Limits::default(),
     )
@@ -237,7 +238,7 @@ proptest! {
     #[test]
     fn no_request_makes_the_parser_panic(path in "(/[a-z%2fF.:_/-]{0,40}|.{0,60})(/(tags/list|blobs/uploads/?|manifests/.{0,20}|blobs/.{0,20}))?", query in "(n|last|mount|from|digest|tag|=|&|%|[a-z0-9:]){0,20}") {
         for method in [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            let _ = parse(&Head { method: &method, path: &path, query: &query, headers: &Sent(&[]) }, &Limits::default());
+            let _ = parse(&Head { method: &method, path: &path, query: &query, headers: &Sent(&[]), length_unknown: false }, &Limits::default());
         }
     }
 }

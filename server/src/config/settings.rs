@@ -185,6 +185,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "A checksum that is sent to be held against a file (fw.bin.sha256), at most.",
     ),
     setting(
+        "limits.deploy_holders",
+        "16",
+        "Places that hold some content and that policies are asked about when it is stored by its checksum, at most.",
+    ),
+    setting(
         "limits.chart_bytes",
         "100MiB",
         "A chart's archive, packed and unpacked, at most; Helm itself stops here.",
@@ -195,6 +200,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "One file in a chart's archive, at most; Helm itself stops here.",
     ),
     setting("limits.chart_entries", "10000", "Entries of a chart's archive, at most."),
+    setting(
+        "limits.chart_members",
+        "10000",
+        "Gzip members that a chart's archive is packed as, at most.",
+    ),
     setting(
         "limits.chart_metadata_bytes",
         "1MiB",
@@ -207,6 +217,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Values in a Chart.yaml with its aliases resolved, at most.",
     ),
     setting("limits.chart_provenance_bytes", "1MiB", "A chart's provenance file, at most."),
+    setting("limits.form_parts", "100", "Parts of a form, at most."),
+    setting(
+        "limits.form_other_bytes",
+        "64KiB",
+        "Bytes of a form besides what is uploaded by it, at most.",
+    ),
     setting(
         "limits.yank_reason_bytes",
         "512",
@@ -221,6 +237,46 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "limits.release_folders",
         "5000",
         "First folders and files of a repository that are looked at to find its newest release, at most; beyond, the release is to be named.",
+    ),
+    setting(
+        "limits.folder_archive_files",
+        "100000",
+        "Files of a folder that is fetched as an archive, at most.",
+    ),
+    setting(
+        "limits.folder_archive_bytes",
+        "100GiB",
+        "Bytes of all files of a folder that is fetched as an archive, at most.",
+    ),
+    setting(
+        "limits.archive_entries",
+        "100000",
+        "Entries of a stored archive that is looked into, at most.",
+    ),
+    setting(
+        "limits.archive_directory_bytes",
+        "16MiB",
+        "The list of entries in a stored ZIP that is looked into, at most.",
+    ),
+    setting(
+        "limits.archive_entry_bytes",
+        "1GiB",
+        "One entry that is read out of a stored archive, unpacked, at most; fetch the archive for larger ones.",
+    ),
+    setting(
+        "limits.archive_unpacked_bytes",
+        "4GiB",
+        "Bytes of a stored tar.gz, unpacked, that are gone through to look into it, at most.",
+    ),
+    setting(
+        "limits.archive_ratio",
+        "200",
+        "How many times its packed size what is read out of a stored archive may have, beyond its first MiB.",
+    ),
+    setting(
+        "limits.archive_work",
+        "2",
+        "Pieces of archives that are packed or unpacked at once, at most; each takes a processor for a few milliseconds, and others wait.",
     ),
     setting("limits.labels_per_version", "64", "Labels of one version of a file, at most."),
     setting("limits.label_key_bytes", "128", "Bytes in the key of a label, at most; up to 255."),
@@ -316,8 +372,8 @@ pub(crate) fn limits_page() -> String {
         text.push_str(&format!("| `{key}` | {default} | {doc} |\n"));
     }
     text.push_str(
-        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a path 2048; \
-         a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
+        "\nFixed by the protocols, and therefore no settings: a repository name has at most 255 bytes, a tag 128, a file's path 2048 in \
+         at most 100 segments, the path of a request 8192; a token request's form 64 KiB; a password 8 characters to 1024 bytes; an account name 128 bytes.\n",
     );
     text
 }

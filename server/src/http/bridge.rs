@@ -46,6 +46,9 @@ pub(super) async fn to_format(
         path: rest,
         query: request.uri().query().unwrap_or(""),
         headers: &headers,
+        length_unknown: request.version() < actix_web::http::Version::HTTP_11
+            && !request.headers().contains_key("content-length")
+            && !request.headers().contains_key("transfer-encoding"),
     };
     // In HTTP/2 a body needs no header that announces it.
     let has_body = request.version() >= actix_web::http::Version::HTTP_2

@@ -35,6 +35,21 @@ impl Checksums {
         summer.finish()
     }
 
+    /// The CRC-32 of all of a blob of `size` bytes: that of ISO 3309, as ZIP and gzip have it, put together from those of
+    /// its pieces.
+    pub fn whole(&self, size: u64) -> u32 {
+        let mut left = size;
+        let mut whole = Hasher::new();
+        for sum in self.0.chunks_exact(4) {
+            let mut piece = [0; 4];
+            piece.copy_from_slice(sum);
+            let bytes = left.min(PIECE as u64);
+            left -= bytes;
+            whole.combine(&Hasher::new_with_initial_len(u32::from_le_bytes(piece), bytes));
+        }
+        whole.finalize()
+    }
+
     /// Whether `piece` is piece number `index` of the blob.
     pub fn agree(&self, index: u64, piece: &[u8]) -> bool {
         let start = usize::try_from(index).ok().and_then(|index| index.checked_mul(4));
@@ -120,6 +135,12 @@ mod tests {
             }
             summer.update(rest);
             prop_assert_eq!(summer.finish(), Checksums::of(&bytes));
+        }
+
+        #[test]
+        fn the_checksum_of_the_whole_is_that_of_its_pieces_put_together(size in 0..3 * PIECE, seed in any::<u8>()) {
+            let bytes: Vec<u8> = (0..size).map(|at| (at / 3) as u8 ^ seed).collect();
+            prop_assert_eq!(Checksums::of(&bytes).whole(size as u64), crc32fast::hash(&bytes));
         }
     }
 }

@@ -105,7 +105,8 @@ impl Catalog {
         kept!(self, blobs, (repository, digest), self.read_blob(repository, digest))
     }
 
-    /// A file by its path; `None` unless its bytes are linked in the repository.
+    /// A file by its path; `None` unless its bytes are linked in the repository. Of one that is damaged, everybody who
+    /// stores the same bytes anywhere may mend it at any time.
     pub async fn file(&self, repository: RepositoryId, path: FilePath) -> Result<Option<FileView>> {
         let Some(cache) = self.cache() else {
             return self.read_file(repository, path).await;
@@ -116,7 +117,7 @@ impl Catalog {
         }
         let ticket = cache.files.ticket();
         let found = self.read_file(repository, key.1.clone()).await?;
-        if let Some(view) = found.as_ref().filter(|view| view.sums.is_some()) {
+        if let Some(view) = found.as_ref().filter(|view| view.sums.is_some() && !view.damaged) {
             cache.files.keep(key, view.clone(), ticket);
         }
         Ok(found)
@@ -427,12 +428,17 @@ units! {
     pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
 
     read read_file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
+    /// What the date of a file that was last changed at `updated_at` says.
+    pub read file_changed(repository: RepositoryId, path: FilePath, updated_at: Millis) -> Changed => file_changed;
     /// What storing a file at a path would meet.
     pub read file_place(repository: RepositoryId, path: FilePath) -> FilePlace => file_place;
     /// What a folder holds directly (the whole repository for `None`), bytewise by marker, after `after`.
     pub read list_files(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files;
+    /// The files of a folder and of all folders below it (of the whole repository for `None`), bytewise by their paths
+    /// from there, after `after`.
+    pub read list_files_below(repository: RepositoryId, folder: Option<FilePath>, after: Option<String>, limit: usize) -> Vec<FolderEntry> => list_files_below;
     /// Stores a file under its path; changes nothing when it is there already. `PreconditionFailed`/`File`;
-    /// `Conflict`/`File` when a file would have to be a folder; `Denied`/`File` when the path may not be overwritten;
+    /// `Conflict`/`File` when a file would have to be a folder, or when the path may not be overwritten;
     /// `Conflict`/`Blob` when the bytes are not linked in the repository; `NotFound`/`Blob` when its source holds them no more.
     pub write put_file(new: Arc<NewFile>) -> FileStored => put_file
         forgets |cache, _| cache.forget_file(&new);

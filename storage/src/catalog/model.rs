@@ -277,20 +277,60 @@ pub enum Condition {
     OneOf(Vec<Digest>),
     /// The name points at none of these (`If-None-Match: "…"`).
     NoneOf(Vec<Digest>),
+    /// What the name points at was not changed after this second since 1970 (`If-Unmodified-Since`). It says nothing
+    /// of a name that is free, or of which no date is known (RFC 9110 §13.1.4).
+    UnchangedSince(i64),
     /// Two conditions at once.
     Both(Box<(Condition, Condition)>),
 }
 
 impl Condition {
-    /// Whether the condition holds for a name that points at `current`.
+    /// Whether the condition holds for a name that points at `current`, of which no date is known.
     pub fn holds(&self, current: Option<&Digest>) -> bool {
+        self.holds_at(current, None)
+    }
+
+    /// Whether the condition holds for a name that points at `current` since `changed`.
+    pub fn holds_at(&self, current: Option<&Digest>, changed: Option<Changed>) -> bool {
         match (self, current) {
-            (Self::Always, _) | (Self::Absent, None) | (Self::Present, Some(_)) | (Self::NoneOf(_), None) => true,
+            (Self::Always, _) | (Self::Absent, None) | (Self::Present, Some(_)) => true,
+            (Self::NoneOf(_) | Self::UnchangedSince(_), None) => true,
             (Self::Absent, Some(_)) | (Self::Present | Self::OneOf(_), None) => false,
-            (Self::Both(both), current) => both.0.holds(current) && both.1.holds(current),
+            (Self::UnchangedSince(second), Some(_)) => changed.is_none_or(|changed| changed.is_seen_by(*second)),
+            (Self::Both(both), current) => both.0.holds_at(current, changed) && both.1.holds_at(current, changed),
             (Self::OneOf(wanted), Some(current)) => wanted.contains(current),
             (Self::NoneOf(refused), Some(current)) => !refused.contains(current),
         }
+    }
+}
+
+/// When a file took the place that it has, as far as the dates of HTTP can tell, which count in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The second since 1970.
+    pub second: i64,
+    /// Whether it was the only change in that second. Where it was not, the date that is this second may be of what
+    /// was there before, and proves nothing (RFC 9110 §8.8.2.2).
+    pub once: bool,
+}
+
+impl Changed {
+    /// A change of this time, when nobody asked whether it was the only one of its second.
+    pub fn at(time: Millis) -> Self {
+        Self {
+            second: time.div_euclid(1000),
+            once: false,
+        }
+    }
+
+    /// Whether who knows this date knows what is there.
+    pub fn is(&self, second: i64) -> bool {
+        self.once && self.second == second
+    }
+
+    /// Whether who looked at this date has seen what is there.
+    pub fn is_seen_by(&self, second: i64) -> bool {
+        self.second < second || self.is(second)
     }
 }
 
@@ -381,6 +421,9 @@ pub struct NewFile {
     pub labels: Labels,
     /// Whether the caller may store other content under an existing path, or other labels.
     pub may_overwrite: bool,
+    /// Whether what the path held was damaged before these bytes came ([`FilePlace::damaged`]). Where they are the same
+    /// again, they mend it, which no condition on what is there stands against.
+    pub mends: bool,
     /// The repository whose live content the bytes are, where they did not come with the request: they are linked in
     /// the same transaction.
     pub source: Option<RepositoryId>,
@@ -434,7 +477,7 @@ pub enum FileStored {
     Created,
     /// The path held this content before.
     Replaced(Digest),
-    /// The path holds just this content already; its labels were changed.
+    /// The path holds just this content already; its labels or its media type were changed.
     Relabelled,
     /// The path holds just this content already; nothing was changed.
     Unchanged,
@@ -445,6 +488,12 @@ pub enum FileStored {
 pub struct FilePlace {
     /// The content of the file that is there.
     pub current: Option<Digest>,
+    /// Since when.
+    pub changed: Option<Changed>,
+    /// Whether its bytes were found damaged, and are set aside until they are stored again.
+    pub damaged: bool,
+    /// The files beside it that are named as its checksums are (`fw.bin.sha256`), as far as they can be read.
+    pub sidecars: Vec<FileView>,
     /// A file that would have to be a folder, or one in the folder that would have to be a file.
     pub in_the_way: Option<String>,
 }
@@ -456,6 +505,8 @@ pub struct FileView {
     pub path: FilePath,
     /// Its bytes.
     pub blob: Blob,
+    /// Whether these were found damaged, and are set aside until they are stored again.
+    pub damaged: bool,
     /// The media type that the client named.
     pub media_type: Option<Arc<str>>,
     /// Its checksums, where they are known.
@@ -475,7 +526,7 @@ pub enum FolderEntry {
     Folder(String),
     /// A file.
     File {
-        /// Its name in the folder.
+        /// Its name in the folder; its path from there, where the files of all folders below are listed.
         name: String,
         /// Its digest.
         digest: Digest,
@@ -487,6 +538,8 @@ pub enum FolderEntry {
         updated_at: Millis,
         /// By whom.
         updated_by: String,
+        /// Whether its bytes were found damaged: it cannot be read until they are stored again.
+        damaged: bool,
     },
 }
 

@@ -5,7 +5,7 @@
 
 use super::fault;
 use super::parts::{Kept, Part};
-use super::path::{Path, shown};
+use super::path::{Path, is_drive, shown};
 use granary_storage::limits::Limits;
 use granary_storage::{Error, ErrorKind, Result, What};
 use std::io::{self, Write};
@@ -17,6 +17,10 @@ const BLOCK: usize = 512;
 const LONG_NAME_MAX: u64 = 4096;
 const ATTRIBUTES_MAX: u64 = 64 * 1024;
 const CHART_YAML: &str = "Chart.yaml";
+/// Where the type of an entry stands in its header, and what of its mode is one.
+const TYPE: usize = 156;
+const FORMAT_OF_MODE: u32 = 0o170_000;
+const FOLDER_OF_MODE: u32 = 0o040_000;
 
 /// What is kept of an archive.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ enum State {
         bytes: Vec<u8>,
     },
     Padding(u64),
-    /// Behind the mark of the end.
+    /// Behind the mark of the end, two empty blocks.
     Ended,
 }
 
@@ -49,6 +53,7 @@ enum Content {
     Nothing,
     Name,
     Attributes,
+    Remarks,
     ChartYaml { modified: i64 },
     Wanted,
 }
@@ -69,6 +74,8 @@ pub(super) struct Walk {
     filled: usize,
     unpacked: u64,
     entries: usize,
+    /// Whether the last block was empty.
+    blank: bool,
     ahead: Ahead,
     top: Option<String>,
     found: Option<Found>,
@@ -90,6 +97,7 @@ impl Walk {
             filled: 0,
             unpacked: 0,
             entries: 0,
+            blank: false,
             ahead: Ahead::default(),
             top: None,
             found: None,
@@ -183,7 +191,15 @@ impl Walk {
     /// Understands a header.
     fn begin(&mut self) -> Result<State> {
         if self.header.iter().all(|byte| *byte == 0) {
-            return Ok(State::Ended);
+            // Go's reader stops behind the second one, and takes nothing but the end of the file for it.
+            return Ok(if std::mem::replace(&mut self.blank, true) {
+                State::Ended
+            } else {
+                State::Header
+            });
+        }
+        if self.blank {
+            return Err(fault("the archive goes on behind an empty block, which is the mark of its end"));
         }
         let header = Header::from_byte_slice(&self.header).clone();
         check_sum(&header, &self.header)?;
@@ -211,11 +227,14 @@ impl Walk {
         if ahead && self.ahead.given {
             return Err(fault("the archive says more than once what the next entry is called"));
         }
+        if dialect(&self.header) {
+            return Err(fault("the archive is written in a kind of tar that programs read differently"));
+        }
         Ok(match header.entry_type() {
             EntryType::GNULongName => content(short(Content::Name, size, LONG_NAME_MAX)?),
             EntryType::XHeader => content(short(Content::Attributes, size, ATTRIBUTES_MAX)?),
-            // Of the whole archive (git writes its commit there), and names of links, which are refused themselves.
-            EntryType::XGlobalHeader | EntryType::GNULongLink => content(Content::Nothing),
+            // Of the whole archive: git writes its commit there.
+            EntryType::XGlobalHeader => content(short(Content::Remarks, size, ATTRIBUTES_MAX)?),
             EntryType::Regular | EntryType::Continuous | EntryType::Directory => content(self.entry(&header, size)?),
             _ => {
                 let name = self.shown(&header);
@@ -232,6 +251,14 @@ impl Walk {
         let raw = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let path = Path::read(&raw)?;
         let folder = header.entry_type() == EntryType::Directory || path.folder;
+        // By its mode alone, or by a slash where programs of today look for a type, it is both to Helm.
+        let mode = header.mode().map_or(0, |mode| mode & FORMAT_OF_MODE);
+        if mode == FOLDER_OF_MODE && !folder || path.folder && header.as_bytes()[TYPE] == b'0' {
+            return Err(fault(format!(
+                "the archive holds {}, which is half a file and half a folder",
+                path.shown
+            )));
+        }
         if folder && size != 0 {
             return Err(fault(format!(
                 "the archive holds the folder {} with content of its own",
@@ -247,6 +274,21 @@ impl Walk {
         let top = &path.segments[0];
         if !folder && path.segments.len() == 1 {
             return Err(fault(format!("the file {} lies outside of the chart's folder", path.shown)));
+        }
+        // Helm looks at what is left of a name without the top folder.
+        if top == CHART_YAML {
+            return Err(fault("the archive's top folder is called Chart.yaml, which is a file"));
+        }
+        if let Some(second) = path.segments.get(1) {
+            if second.starts_with("..") {
+                return Err(fault(format!(
+                    "the archive holds the path {}, which Helm takes for one that leads out of the chart",
+                    path.shown
+                )));
+            }
+            if path.segments.len() > 2 && is_drive(second) {
+                return Err(fault(format!("the archive holds the path {}, which is absolute", path.shown)));
+            }
         }
         match &self.top {
             Some(known) if known != top => {
@@ -300,7 +342,17 @@ impl Walk {
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 self.ahead.name = Some(bytes[..end].to_vec());
             }
-            Content::Attributes => self.attributes(&bytes)?,
+            Content::Attributes => {
+                self.ahead.given = true;
+                self.attributes(&bytes)?;
+            }
+            // Helm's reader gives an entry nothing of them; others do, and would see another archive.
+            Content::Remarks => {
+                self.attributes(&bytes)?;
+                if std::mem::take(&mut self.ahead).name.is_some() {
+                    return Err(fault("the archive gives all of its entries one name"));
+                }
+            }
             Content::Wanted => self.kept.push(Kept::new(std::mem::take(&mut self.coming), bytes)),
             Content::ChartYaml { modified } => {
                 self.found = Some(Found {
@@ -315,17 +367,19 @@ impl Walk {
 
     /// Attributes of the next entry (POSIX pax).
     fn attributes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.ahead.given = true;
-        let broken = |_| fault("the archive holds attributes of an entry that cannot be read");
+        let broken = || fault("the archive holds attributes of an entry that cannot be read");
         for record in PaxExtensions::new(bytes) {
-            let record = record.map_err(broken)?;
+            let record = record.map_err(|_| broken())?;
             let key = String::from_utf8_lossy(record.key_bytes());
             let value = record.value_bytes();
             match key.as_ref() {
                 "path" => self.ahead.name = Some(value.to_vec()),
-                "mtime" => {
-                    let whole = value.split(|byte| *byte == b'.').next().unwrap_or(value);
-                    self.ahead.modified = std::str::from_utf8(whole).ok().and_then(|text| text.parse().ok());
+                // Seconds, and parts of one behind a point; nothing stands for what the header says (POSIX pax).
+                "mtime" if !value.is_empty() => {
+                    let text = std::str::from_utf8(value).map_err(|_| broken())?;
+                    let (whole, parts) = text.split_once('.').unwrap_or((text, ""));
+                    let seconds = whole.parse().ok().filter(|_| parts.bytes().all(|byte| byte.is_ascii_digit()));
+                    self.ahead.modified = Some(seconds.ok_or_else(broken)?);
                 }
                 "size" => return Err(fault("the archive holds an entry whose size stands twice")),
                 sparse if sparse.starts_with("GNU.sparse.") => {
@@ -372,6 +426,18 @@ fn short(of: Content, size: u64, most: u64) -> Result<Content> {
         return Err(fault(format!("the archive holds a name, or attributes, of more than {most} bytes")));
     }
     Ok(of)
+}
+
+/// Whether the header is of a kind in which some find a part of the name that others do not look for (Go's reader,
+/// which Helm is built on, and star, which `ustar` came from).
+fn dialect(header: &[u8; BLOCK]) -> bool {
+    let times = &header[345..369];
+    let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | 0) || *byte >= 0x80;
+    match &header[257..265] {
+        b"ustar\x0000" => &header[508..] == b"tar\0",
+        b"ustar  \0" => !times.iter().all(number),
+        other => other.starts_with(b"ustar"),
+    }
 }
 
 fn check_sum(header: &Header, bytes: &[u8; BLOCK]) -> Result<()> {

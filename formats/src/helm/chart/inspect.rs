@@ -5,7 +5,7 @@ use super::archive::{Found, Walk};
 use super::parts::{Kept, Part};
 use super::{Metadata, fault};
 use bytes::{Bytes, BytesMut};
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use granary_storage::limits::Limits;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Hasher, Result, What};
 use std::io::Write as _;
@@ -32,7 +32,9 @@ pub(crate) struct Inspected {
 /// Looks at an archive as it comes. Blocks.
 pub(crate) struct Reader {
     limits: Arc<Limits>,
-    archive: MultiGzDecoder<Walk>,
+    /// The member that is being unpacked (RFC 1952 §2.2: an archive is one, or some one after the other).
+    archive: GzDecoder<Walk>,
+    members: usize,
     hasher: Hasher,
     size: u64,
 }
@@ -40,7 +42,8 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(limits: Arc<Limits>, wanted: Option<Part>) -> Self {
         Self {
-            archive: MultiGzDecoder::new(Walk::new(limits.clone(), wanted)),
+            archive: GzDecoder::new(Walk::new(limits.clone(), wanted)),
+            members: 1,
             limits,
             hasher: Hasher::new(Algorithm::Sha256),
             size: 0,
@@ -55,7 +58,29 @@ impl Reader {
             let sentence = format!("the chart is larger than the limit of {most} bytes");
             return Err(Error::new(ErrorKind::TooLarge, What::Blob, sentence));
         }
-        self.archive.write_all(piece).map_err(|cause| self.fault(&cause))
+        let mut rest = piece;
+        while !rest.is_empty() {
+            match self.archive.write(rest) {
+                Ok(0) => self.next_member()?,
+                Ok(taken) => rest = &rest[taken..],
+                Err(cause) => return Err(self.fault(&cause)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on to what stands behind a member: a few bytes can be many of them, and each costs more than its bytes.
+    fn next_member(&mut self) -> Result<()> {
+        self.members += 1;
+        let most = self.limits.chart_members;
+        if self.members > most {
+            return Err(fault(format!("the chart is packed as more than {most} gzip members")));
+        }
+        self.archive.try_finish().map_err(|cause| self.fault(&cause))?;
+        let next = GzDecoder::new(Walk::new(self.limits.clone(), None));
+        let walk = std::mem::replace(&mut self.archive, next).finish().map_err(|_| broken())?;
+        *self.archive.get_mut() = walk;
+        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<Inspected> {

@@ -26,7 +26,7 @@ impl Path {
             return refuse("holds both slashes and backslashes");
         }
         let text = text.replace('\\', "/");
-        let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
+        let drive = text.get(..2).is_some_and(is_drive);
         if text.starts_with('/') || drive {
             return refuse("is absolute");
         }
@@ -44,6 +44,11 @@ impl Path {
             shown,
         })
     }
+}
+
+/// Whether a segment is a drive as Windows names one: `C:`.
+pub(super) fn is_drive(segment: &str) -> bool {
+    matches!(segment.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
 }
 
 /// A name as a sentence can hold it.

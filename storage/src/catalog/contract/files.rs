@@ -18,12 +18,14 @@ on_each_database!(
     content_without_a_path_is_in_the_trash_and_comes_back_with_one,
     a_deleted_file_is_gone_and_its_path_free,
     conditions_compare_and_swap_a_file,
+    a_date_is_a_condition_unless_its_second_saw_two_changes,
+    the_same_content_of_another_type_is_told_apart_by_who_may_overwrite,
+    the_same_bytes_mend_a_damaged_file_whatever_the_condition,
+    the_checksums_beside_a_path_are_told_with_its_place,
     who_may_not_overwrite_may_only_add_files,
     no_path_is_a_file_and_a_folder,
     bytes_that_the_repository_does_not_link_make_no_file,
     a_file_is_nowhere_else,
-    a_folder_is_listed_bytewise_in_pages,
-    a_page_may_begin_where_nothing_is,
     many_files_in_one_new_folder_are_all_stored,
     of_many_files_and_folders_of_one_name_either_kind_wins,
     of_many_who_want_the_path_free_one_wins,
@@ -64,6 +66,7 @@ pub(super) async fn new(catalog: &Catalog, repository: RepositoryId, at: &str, c
         condition: Condition::Always,
         may_overwrite: true,
         labels: Labels::default(),
+        mends: false,
         source: None,
         by: somebody(),
     }
@@ -81,7 +84,7 @@ pub(super) async fn at(catalog: &Catalog, repository: RepositoryId, at: &str) ->
 }
 
 /// The markers in a folder, page by page.
-async fn listed(catalog: &Catalog, repository: RepositoryId, folder: Option<&str>, limit: usize) -> Vec<String> {
+pub(super) async fn listed(catalog: &Catalog, repository: RepositoryId, folder: Option<&str>, limit: usize) -> Vec<String> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = catalog.list_files(repository, folder.map(path), after, limit).await.unwrap();
@@ -110,6 +113,7 @@ async fn a_file_is_found_by_its_path_with_all_there_is_to_know(database: &TestDa
     let found = catalog.file(firmware, path("1.2/größe.txt")).await.unwrap().unwrap();
     assert!((before..=clock::now()).contains(&found.updated_at));
     let expected = FileView {
+        damaged: false,
         path: path("1.2/größe.txt"),
         blob,
         media_type: Some("text/plain".into()),
@@ -270,6 +274,112 @@ async fn conditions_compare_and_swap_a_file(database: &TestDatabase) {
     assert_eq!(refusal(delete(Condition::Present).await), failed);
 }
 
+/// The last change of a path, after one of its changes that fell into the second of the one before (`twice`) or not.
+async fn last_change(catalog: &Catalog, repository: RepositoryId, at: &str, twice: bool) -> Changed {
+    let mut second = None;
+    for number in 0..100 {
+        put(catalog, repository, at, &format!("content {number}")).await;
+        let changed = catalog.file_place(repository, path(at)).await.unwrap().changed.unwrap();
+        if second.is_some_and(|second| (second == changed.second) == twice) {
+            return changed;
+        }
+        second = Some(changed.second);
+        let pause = if twice { 0 } else { 1100 };
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+    }
+    panic!("the clock stands still, or runs")
+}
+
+async fn a_date_is_a_condition_unless_its_second_saw_two_changes(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let failed = (ErrorKind::PreconditionFailed, What::File);
+    let delete = |since| catalog.delete_file(firmware, path("fw.bin"), Condition::UnchangedSince(since), somebody());
+    assert!(!delete(0).await.unwrap(), "what is not there has no date");
+    let twice = last_change(catalog, firmware, "fw.bin", true).await;
+    assert!(!twice.once);
+    for earlier in [0, twice.second - 1, twice.second] {
+        assert_eq!(refusal(delete(earlier).await), failed);
+    }
+    let file = NewFile {
+        condition: Condition::UnchangedSince(twice.second),
+        ..new(catalog, firmware, "fw.bin", "other").await
+    };
+    assert_eq!(refusal(catalog.put_file(Arc::new(file)).await), failed);
+    assert!(delete(twice.second + 1).await.unwrap());
+    let once = last_change(catalog, firmware, "fw.bin", false).await;
+    assert!(once.once);
+    let read = catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap();
+    assert_eq!(catalog.file_changed(firmware, path("fw.bin"), read.updated_at).await.unwrap(), once);
+    assert_eq!(refusal(delete(once.second - 1).await), failed);
+    assert!(delete(once.second).await.unwrap());
+}
+
+async fn the_same_content_of_another_type_is_told_apart_by_who_may_overwrite(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    let store = async |media_type: Option<&str>, may_overwrite: bool| {
+        let file = NewFile {
+            media_type: media_type.map(str::to_owned),
+            may_overwrite,
+            ..new(catalog, firmware, "fw.bin", "one").await
+        };
+        catalog.put_file(Arc::new(file)).await
+    };
+    store(Some("text/plain"), false).await.unwrap();
+    let media_type = async || catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().media_type;
+    for same in [None, Some("text/plain")] {
+        assert_eq!(store(same, false).await.unwrap(), FileStored::Unchanged);
+    }
+    assert_eq!(refusal(store(Some("text/csv"), false).await), (ErrorKind::Conflict, What::File));
+    assert_eq!(media_type().await.as_deref(), Some("text/plain"));
+    assert_eq!(store(Some("text/csv"), true).await.unwrap(), FileStored::Relabelled);
+    assert_eq!(media_type().await.as_deref(), Some("text/csv"));
+    let events = catalog.events(0, 100).await.unwrap();
+    assert_eq!(events.last().unwrap().kind, "file.retyped");
+    assert_eq!(database.count("version_history"), 1, "the content is what it was");
+}
+
+async fn the_same_bytes_mend_a_damaged_file_whatever_the_condition(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    put(catalog, firmware, "fw.bin", "one").await;
+    let damaged = catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().blob;
+    catalog.quarantine_blob(damaged).await.unwrap();
+    let store = async |content: &str, mends: bool| {
+        let file = NewFile {
+            condition: Condition::Absent,
+            may_overwrite: false,
+            mends,
+            ..new(catalog, firmware, "fw.bin", content).await
+        };
+        catalog.put_file(Arc::new(file)).await
+    };
+    // Other bytes mend nothing.
+    let failed = (ErrorKind::PreconditionFailed, What::File);
+    assert_eq!(refusal(store("two", true).await), failed);
+    assert!(catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().damaged);
+    assert_eq!(store("one", true).await.unwrap(), FileStored::Unchanged);
+    assert!(!catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().damaged);
+    assert_eq!(refusal(store("one", false).await), failed);
+}
+
+async fn the_checksums_beside_a_path_are_told_with_its_place(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let firmware = files(catalog).await;
+    for at in ["a/fw.bin.md5", "a/fw.bin.sha256", "a/fw.bin.asc", "a/fw.sha1", "fw.bin.sha512"] {
+        put(catalog, firmware, at, at).await;
+    }
+    let place = catalog.file_place(firmware, path("a/fw.bin")).await.unwrap();
+    let beside: Vec<&str> = place.sidecars.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(beside, ["a/fw.bin.md5", "a/fw.bin.sha256"]);
+    assert_eq!((place.current, place.changed), (None, None));
+    // What cannot be read says nothing.
+    catalog.quarantine_blob(place.sidecars[0].blob.clone()).await.unwrap();
+    let place = catalog.file_place(firmware, path("a/fw.bin")).await.unwrap();
+    assert_eq!(place.sidecars.len(), 1);
+}
+
 async fn who_may_not_overwrite_may_only_add_files(database: &TestDatabase) {
     let catalog = &database.catalog;
     let firmware = files(catalog).await;
@@ -281,7 +391,7 @@ async fn who_may_not_overwrite_may_only_add_files(database: &TestDatabase) {
         catalog.put_file(Arc::new(file)).await
     };
     assert_eq!(store("one").await.unwrap(), FileStored::Created);
-    assert_eq!(refusal(store("two").await), (ErrorKind::Denied, What::File));
+    assert_eq!(refusal(store("two").await), (ErrorKind::Conflict, What::File));
     assert_eq!(store("one").await.unwrap(), FileStored::Unchanged);
     assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("one")));
     assert_eq!(database.count("artifact"), 1);
@@ -336,80 +446,14 @@ async fn a_file_is_nowhere_else(database: &TestDatabase) {
             .await
             .unwrap()
     );
-    // A blob that is set aside takes its files along, until it is pushed again.
+    // A file whose blob is set aside says so, until the blob is pushed again.
     let damaged = catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().blob;
     catalog.quarantine_blob(damaged).await.unwrap();
-    assert_eq!(at(catalog, firmware, "fw.bin").await, None);
+    assert!(catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().damaged);
+    assert!(catalog.file_place(firmware, path("fw.bin")).await.unwrap().damaged);
     assert_eq!(put(catalog, firmware, "fw.bin", "one").await, FileStored::Unchanged);
-    assert_eq!(at(catalog, firmware, "fw.bin").await, Some(digest("one")));
-}
-
-async fn a_folder_is_listed_bytewise_in_pages(database: &TestDatabase) {
-    let catalog = &database.catalog;
-    let firmware = files(catalog).await;
-    for at in [
-        "a.txt",
-        "a/1",
-        "a/2",
-        "a/b/1",
-        "a/b/2",
-        "a/b/c/d",
-        "a/b.txt",
-        "a/z",
-        "a0",
-        "B",
-        "b/only/deep",
-        "Ü/ä",
-        "z",
-    ] {
-        put(catalog, firmware, at, at).await;
-    }
-    put(catalog, firmware, "a/gone", "gone").await;
-    catalog
-        .delete_file(firmware, path("a/gone"), Condition::Always, somebody())
-        .await
-        .unwrap();
-    for limit in 1..8 {
-        let of = async |folder| listed(catalog, firmware, folder, limit).await;
-        assert_eq!(of(None).await, ["B", "a.txt", "a/", "a0", "b/", "z", "Ü/"], "{limit}");
-        assert_eq!(of(Some("a")).await, ["1", "2", "b.txt", "b/", "z"], "{limit}");
-        assert_eq!(of(Some("a/b")).await, ["1", "2", "c/"], "{limit}");
-        assert_eq!(of(Some("b")).await, ["only/"], "{limit}");
-        for nothing in ["z", "a.", "A", "a/b/c/d", "a/gone"] {
-            assert_eq!(of(Some(nothing)).await, Vec::<String>::new(), "{nothing}");
-        }
-    }
-    let page = catalog.list_files(firmware, Some(path("Ü")), None, 10).await.unwrap();
-    let [
-        FolderEntry::File {
-            name, digest: found, size, ..
-        },
-    ] = &page[..]
-    else {
-        panic!("{page:?}")
-    };
-    assert_eq!((name.as_str(), *found, *size), ("ä", digest("Ü/ä"), 5));
-}
-
-async fn a_page_may_begin_where_nothing_is(database: &TestDatabase) {
-    let catalog = &database.catalog;
-    let firmware = files(catalog).await;
-    for at in ["a/1", "a/2", "b", "c/1"] {
-        put(catalog, firmware, at, at).await;
-    }
-    for (after, rest) in [
-        ("", vec!["a/", "b", "c/"]),
-        ("a", vec!["a/", "b", "c/"]),
-        ("a/", vec!["b", "c/"]),
-        ("a0", vec!["b", "c/"]),
-        ("b", vec!["c/"]),
-        ("b/", vec!["c/"]),
-        ("zzz", vec![]),
-        ("/", vec!["a/", "b", "c/"]),
-    ] {
-        let page = catalog.list_files(firmware, None, Some(after.into()), 10).await.unwrap();
-        assert_eq!(page.iter().map(FolderEntry::marker).collect::<Vec<_>>(), rest, "after {after:?}");
-    }
+    assert!(!catalog.file(firmware, path("fw.bin")).await.unwrap().unwrap().damaged);
+    assert!(!catalog.file_place(firmware, path("fw.bin")).await.unwrap().damaged);
 }
 
 async fn many_files_in_one_new_folder_are_all_stored(database: &TestDatabase) {

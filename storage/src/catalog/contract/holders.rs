@@ -55,6 +55,7 @@ async fn a_file_may_be_made_of_what_another_repository_holds(database: &TestData
     let other = made.await.unwrap().id;
     let skip = catalog.events(0, 100).await.unwrap().len();
     let copy = |source| NewFile {
+        mends: false,
         repository: other,
         path: path("b"),
         digest: digest("content"),

@@ -138,7 +138,7 @@ async fn who_may_not_overwrite_changes_no_labels(database: &TestDatabase) {
         ..new(catalog, firmware, "fw.bin", "fw.bin").await
     };
     let refused = catalog.put_file(Arc::new(other)).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.what()), (ErrorKind::Denied, What::File));
+    assert_eq!((refused.kind(), refused.what()), (ErrorKind::Conflict, What::File));
     assert_eq!(at(catalog, "fw.bin").await, of(&[("os", "linux")]));
 }
 

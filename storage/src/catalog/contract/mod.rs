@@ -10,6 +10,7 @@ mod charts;
 mod deletions;
 mod events;
 mod files;
+mod folders;
 mod holders;
 mod labels;
 mod manifests;

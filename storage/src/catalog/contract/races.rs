@@ -368,6 +368,7 @@ fn file(repository: RepositoryId, path: &str, content: &str) -> NewFile {
         condition: Condition::Always,
         may_overwrite: true,
         labels: Labels::default(),
+        mends: false,
         source: None,
         by: somebody(),
     }

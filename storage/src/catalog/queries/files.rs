@@ -4,20 +4,20 @@
 //! own alone: two files of one folder do not wait for each other, and a file waits for those who need a folder there.
 
 use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::{Condition, EdgeRole, FilePlace, FileStored, FileView, FolderEntry, Kind, NewFile, RepositoryId};
+use super::super::super::model::{Condition, EdgeRole, FileStored, FileView, Kind, NewFile, RepositoryId};
 use super::super::super::schema::{artifact, blob, edge, repository_blob, version, version_history};
 use super::Conn;
 use super::blobs::{link, linked};
+use super::file_place::{in_the_way, standing};
 use super::holders::holds;
 use super::labels::{relabel, set_labels};
 use super::manifests::trash_name;
-use super::rows::{LIVE, TRASHED, parse, record, rows, signed, unsigned};
+use super::rows::{LIVE, QUARANTINED, TRASHED, parse, record, signed, unsigned};
 use crate::blob::{Blob, Checksums};
 use crate::clock;
 use crate::digest::Digest;
 use crate::error::{ErrorKind, What};
 use crate::failpoint;
-use crate::label::Labels;
 use crate::name::FilePath;
 use crate::sums::{FileSums, Sum, SumKind};
 use diesel::prelude::*;
@@ -34,50 +34,63 @@ pub(super) fn behind(folder: &str) -> String {
 }
 
 type FileRow = (
-    (String, i64, String, Vec<u8>),
+    String,
+    (String, i64, String, Vec<u8>, String),
     (Option<String>, Option<String>, Option<String>),
     (Option<String>, i64, String, String),
 );
 
+/// Live files of a repository: all that is known of each.
+macro_rules! live_files {
+    ($repository:expr) => {
+        repository_blob::table
+            .inner_join(blob::table)
+            .inner_join(
+                version::table.on(version::repository
+                    .eq(repository_blob::repository)
+                    .and(version::digest.eq(repository_blob::digest))),
+            )
+            .filter(repository_blob::repository.eq($repository.0))
+            .filter(blob::state.eq(LIVE).or(blob::state.eq(QUARANTINED)))
+            .filter(version::repository.eq($repository.0))
+            .filter(version::state.eq(LIVE))
+            .select((
+                version::name,
+                (blob::digest, blob::size, blob::storage_key, blob::checksums, blob::state),
+                (blob::sha512, blob::sha1, blob::md5),
+                (version::media_type, version::updated_at, version::updated_by, version::labels),
+            ))
+    };
+}
+
 pub(crate) fn file(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<Option<FileView>> {
-    let row = repository_blob::table
-        .inner_join(blob::table)
-        .inner_join(
-            version::table.on(version::repository
-                .eq(repository_blob::repository)
-                .and(version::digest.eq(repository_blob::digest))),
-        )
-        .filter(repository_blob::repository.eq(repository.0))
-        .filter(blob::state.eq(LIVE))
-        .filter(version::repository.eq(repository.0))
-        .filter(version::name.eq(path.as_str()))
-        .filter(version::state.eq(LIVE))
-        .select((
-            (blob::digest, blob::size, blob::storage_key, blob::checksums),
-            (blob::sha512, blob::sha1, blob::md5),
-            (version::media_type, version::updated_at, version::updated_by, version::labels),
-        ))
-        .first::<FileRow>(c)
-        .optional()?;
-    row.map(
-        |((digest, size, key, checksums), (sha512, sha1, md5), (media_type, updated_at, updated_by, labels))| {
-            Ok(FileView {
-                path: path.clone(),
-                blob: Blob {
-                    digest: parse(&digest)?,
-                    size: unsigned(size),
-                    key: parse(&key)?,
-                    checksums: Checksums::from_bytes(checksums),
-                },
-                media_type: media_type.map(Into::into),
-                sums: sums(sha512, sha1, md5),
-                labels: parse(&labels)?,
-                updated_at,
-                updated_by: updated_by.into(),
-            })
+    let row = live_files!(repository).filter(version::name.eq(path.as_str()));
+    row.first::<FileRow>(c).optional()?.map(view).transpose()
+}
+
+/// Those of these files that are there, by name.
+pub(super) fn files(c: &mut Conn, repository: &RepositoryId, names: &[String]) -> Outcome<Vec<FileView>> {
+    let rows = live_files!(repository).filter(version::name.eq_any(names)).order(version::name);
+    rows.load::<FileRow>(c)?.into_iter().map(view).collect()
+}
+
+fn view((name, blob, (sha512, sha1, md5), (media_type, updated_at, updated_by, labels)): FileRow) -> Outcome<FileView> {
+    let (digest, size, key, checksums, state) = blob;
+    Ok(FileView {
+        path: parse(&name)?,
+        blob: Blob {
+            digest: parse(&digest)?,
+            size: unsigned(size),
+            key: parse(&key)?,
+            checksums: Checksums::from_bytes(checksums),
         },
-    )
-    .transpose()
+        damaged: state == QUARANTINED,
+        media_type: media_type.map(Into::into),
+        sums: sums(sha512, sha1, md5),
+        labels: parse(&labels)?,
+        updated_at,
+        updated_by: updated_by.into(),
+    })
 }
 
 /// The checksums of a blob, where all of them are known.
@@ -88,58 +101,6 @@ pub(super) fn sums(sha512: Option<String>, sha1: Option<String>, md5: Option<Str
         sha1: sum(SumKind::Sha1, sha1)?,
         md5: sum(SumKind::Md5, md5)?,
     })
-}
-
-pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePath) -> Outcome<FilePlace> {
-    Ok(FilePlace {
-        current: current(c, repository.0, path)?,
-        in_the_way: in_the_way(c, repository.0, path)?,
-    })
-}
-
-/// What the path points at now.
-fn current(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<Option<Digest>> {
-    standing(c, repository, path).map(|(current, _)| current)
-}
-
-/// What the path points at now, and its labels; of one that was deleted those that are left.
-pub(super) fn standing(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<(Option<Digest>, Labels)> {
-    let row = version::table
-        .filter(version::repository.eq(repository))
-        .filter(version::name.eq(path.as_str()))
-        .select((version::digest, version::state, version::labels))
-        .first::<(String, String, String)>(c)
-        .optional()?;
-    let Some((digest, state, labels)) = row else {
-        return Ok((None, Labels::default()));
-    };
-    let live = (state == LIVE).then(|| parse(&digest)).transpose()?;
-    Ok((live, parse(&labels)?))
-}
-
-/// A file that stands where a folder would have to be, or in the folder that would have to be a file.
-fn in_the_way(c: &mut Conn, repository: i64, path: &FilePath) -> Outcome<Option<String>> {
-    let ancestors: Vec<&str> = path.ancestors().collect();
-    let above = version::table
-        .filter(version::repository.eq(repository))
-        .filter(version::name.eq_any(ancestors))
-        .filter(version::state.eq(LIVE))
-        .order(version::name)
-        .select(version::name)
-        .first::<String>(c)
-        .optional()?;
-    if above.is_some() {
-        return Ok(above);
-    }
-    Ok(version::table
-        .filter(version::repository.eq(repository))
-        .filter(version::name.gt(format!("{path}/")))
-        .filter(version::name.lt(behind(path.as_str())))
-        .filter(version::state.eq(LIVE))
-        .order(version::name)
-        .select(version::name)
-        .first::<String>(c)
-        .optional()?)
 }
 
 pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
@@ -156,28 +117,37 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
             format!("{other} is a file, and no path can be a file and a folder"),
         );
     }
-    let (current, labels) = standing(c, repository, &new.path)?;
-    if !new.condition.holds(current.as_ref()) {
-        return refuse(
-            ErrorKind::PreconditionFailed,
-            What::File,
-            "the condition on what the path holds does not hold",
-        );
-    }
+    let standing = standing(c, repository, &new.path)?;
+    let (current, labels) = (standing.current, &standing.labels);
     let same = current == Some(new.digest);
-    if same && (new.labels.is_empty() || new.labels == labels) {
+    if !(same && new.mends) {
+        standing.must_hold(&new.condition)?;
+    }
+    // What is not said of the same content again is left as it is: who retries says less than who came first.
+    let relabelled = !new.labels.is_empty() && new.labels != *labels;
+    let retyped = new.media_type.is_some() && new.media_type != standing.media_type;
+    if same && !relabelled && !retyped {
         return Ok(FileStored::Unchanged);
     }
     if current.is_some() && !new.may_overwrite {
-        let other = if same { "other labels" } else { "other content" };
+        let other = match (same, relabelled) {
+            (false, _) => "other content",
+            (true, true) => "other labels",
+            (true, false) => "another content type",
+        };
         return refuse(
-            ErrorKind::Denied,
+            ErrorKind::Conflict,
             What::File,
             format!("{} exists, and you may not store {other} there", new.path),
         );
     }
     if same {
-        relabel(c, repository, &new.path, &labels, &new.labels, &new.by)?;
+        if relabelled {
+            relabel(c, repository, &new.path, labels, &new.labels, &new.by)?;
+        }
+        if retyped {
+            retype(c, new)?;
+        }
         return Ok(FileStored::Relabelled);
     }
     if let Some(source) = &new.source {
@@ -199,7 +169,7 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
     store(c, new)?;
     failpoint::hit("file.stored")?;
     point(c, new)?;
-    if new.labels != labels {
+    if new.labels != *labels {
         set_labels(c, repository, new.path.as_str(), &new.labels)?;
     }
     if let Some(former) = current {
@@ -278,6 +248,16 @@ fn point(c: &mut Conn, new: &NewFile) -> Outcome<()> {
     Ok(())
 }
 
+/// Says of another media type of a file, whose content stays.
+fn retype(c: &mut Conn, new: &NewFile) -> Outcome<()> {
+    let own = version::table
+        .filter(version::repository.eq(new.repository.0))
+        .filter(version::name.eq(new.path.as_str()));
+    diesel::update(own).set(version::media_type.eq(&new.media_type)).execute(c)?;
+    let body = json!({"path": new.path.as_str(), "media_type": new.media_type});
+    record(c, &new.by, "file.retyped", Some(new.repository.0), &body)
+}
+
 /// Moves a file's artifact to the trash when no path points at it any more. Its row is locked by the caller, as by
 /// everybody who points a path at it.
 fn trash_if_nameless(c: &mut Conn, repository: i64, digest: &Digest) -> Outcome<()> {
@@ -304,15 +284,9 @@ pub(crate) fn delete_file(c: &mut Conn, repository: &RepositoryId, path: &FilePa
     let own = [path.to_string()];
     super::dialect::lock_names(c, repository.0, &own)?;
     super::dialect::lock_versions(c, repository.0, &own)?;
-    let current = current(c, repository.0, path)?;
-    if !condition.holds(current.as_ref()) {
-        return refuse(
-            ErrorKind::PreconditionFailed,
-            What::File,
-            "the condition on what the path holds does not hold",
-        );
-    }
-    let Some(digest) = current else { return Ok(false) };
+    let standing = standing(c, repository.0, path)?;
+    standing.must_hold(condition)?;
+    let Some(digest) = standing.current else { return Ok(false) };
     super::dialect::lock_artifact(c, repository.0, &digest.to_string())?;
     trash_name(c, repository.0, path.as_str(), by)?;
     trash_if_nameless(c, repository.0, &digest)?;
@@ -325,99 +299,4 @@ pub(crate) fn delete_file(c: &mut Conn, repository: &RepositoryId, path: &FilePa
     )?;
     failpoint::hit("file.deleted")?;
     Ok(true)
-}
-
-type EntryRow = (String, String, i64, Option<String>, i64, String);
-
-pub(crate) fn list_files(
-    c: &mut Conn,
-    repository: &RepositoryId,
-    folder: &Option<FilePath>,
-    after: &Option<String>,
-    limit: &usize,
-) -> Outcome<Vec<FolderEntry>> {
-    let prefix = folder.as_ref().map_or_else(String::new, |folder| format!("{folder}/"));
-    let end = folder.as_ref().map(|folder| behind(folder.as_str()));
-    let mut entries: Vec<FolderEntry> = Vec::new();
-    let mut from = match after.as_deref() {
-        None => From::After(prefix.clone()),
-        Some(after) => match after.strip_suffix('/') {
-            Some(folder) => From::At(behind(&format!("{prefix}{folder}"))),
-            None => From::After(format!("{prefix}{after}")),
-        },
-    };
-    // A folder may hold any number of files, which one step passes over: as many steps as entries, at most.
-    while entries.len() < *limit {
-        let wanted = *limit - entries.len();
-        let page = page(c, repository.0, &from, end.as_deref(), wanted)?;
-        let ended = page.len() < wanted;
-        let mut passed: Option<String> = None;
-        for (name, digest, size, media_type, updated_at, updated_by) in page {
-            if passed.as_deref().is_some_and(|behind| *name < *behind) {
-                continue;
-            }
-            let rest = name.get(prefix.len()..).unwrap_or_default();
-            if let Some((folder, _)) = rest.split_once('/') {
-                passed = Some(behind(&format!("{prefix}{folder}")));
-                entries.push(FolderEntry::Folder(folder.to_owned()));
-            } else {
-                from = From::After(name.clone());
-                entries.push(FolderEntry::File {
-                    name: rest.to_owned(),
-                    digest: parse(&digest)?,
-                    size: unsigned(size),
-                    media_type,
-                    updated_at,
-                    updated_by,
-                });
-                passed = None;
-            }
-        }
-        if let Some(behind) = passed {
-            from = From::At(behind);
-        }
-        if ended {
-            break;
-        }
-    }
-    Ok(entries)
-}
-
-/// Where a page begins.
-enum From {
-    /// Behind this name.
-    After(String),
-    /// With this name.
-    At(String),
-}
-
-/// Live files by name, before `end`.
-fn page(c: &mut Conn, repository: i64, from: &From, end: Option<&str>, limit: usize) -> Outcome<Vec<EntryRow>> {
-    let mut query = version::table
-        .inner_join(
-            artifact::table.on(artifact::repository
-                .eq(version::repository)
-                .and(artifact::digest.eq(version::digest))),
-        )
-        .filter(version::repository.eq(repository))
-        .filter(version::state.eq(LIVE))
-        .order(version::name)
-        .limit(rows(limit))
-        .select((
-            version::name,
-            version::digest,
-            artifact::size,
-            version::media_type,
-            version::updated_at,
-            version::updated_by,
-        ))
-        .into_boxed();
-    query = match from {
-        From::After(name) => query.filter(version::name.gt(name)),
-        From::At(name) => query.filter(version::name.ge(name)),
-    };
-    if let Some(end) = end {
-        query = query.filter(version::name.lt(end));
-    }
-    Ok(query.load(c)?)
 }

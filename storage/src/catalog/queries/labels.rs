@@ -1,12 +1,11 @@
 //! Labels of versions: kept with the version, to be read with it, and one row each, to be found by.
 
-use super::super::super::fault::{Fault, Outcome, refuse};
+use super::super::super::fault::{Fault, Outcome};
 use super::super::super::model::RelabelFile;
 use super::super::super::schema::{label, version};
 use super::Conn;
-use super::files::standing;
+use super::file_place::standing;
 use super::rows::record;
-use crate::error::{ErrorKind, What};
 use crate::failpoint;
 use crate::label::Labels;
 use crate::name::FilePath;
@@ -57,17 +56,12 @@ pub(crate) fn label_file(c: &mut Conn, at: &RelabelFile) -> Outcome<Option<Label
     let (repository, own) = (at.repository.0, [at.path.to_string()]);
     super::dialect::lock_names(c, repository, &own)?;
     super::dialect::lock_versions(c, repository, &own)?;
-    let (current, held) = standing(c, repository, &at.path)?;
-    if !at.condition.holds(current.as_ref()) {
-        return refuse(
-            ErrorKind::PreconditionFailed,
-            What::File,
-            "the condition on what the path holds does not hold",
-        );
-    }
-    if current.is_none() {
+    let standing = standing(c, repository, &at.path)?;
+    standing.must_hold(&at.condition)?;
+    if standing.current.is_none() {
         return Ok(None);
     }
+    let held = standing.labels;
     let labels = held.changed(&at.changes, at.most).map_err(Fault::Refused)?;
     if labels != held {
         relabel(c, repository, &at.path, &held, &labels, &at.by)?;
