@@ -10,6 +10,7 @@ packages=(
   e2fsprogs mount                                  # a disk of one's own, to cut the power of
   postgresql                                       # the second database
   docker.io containerd podman buildah skopeo wget  # clients
+  python3 python3-venv                             # for a client of tus
   gnupg                                            # signed charts
 )
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# title: Clients and the conformance program that are Go modules
+# title: Clients and the conformance program that are Go modules or Python packages
 # limit: 1800
 # needed: yes
 set -euo pipefail
@@ -45,3 +45,17 @@ install helm3 v3.22.0 helm.sh/helm/v3/cmd/helm
 install helm4 v4.3.1 helm.sh/helm/v4/cmd/helm
 # The plugin that pushes charts to ChartMuseum.
 build helm-cm-push v0.10.4 github.com/chartmuseum/helm-push/cmd/helm-cm-push github.com/chartmuseum/helm-push
+
+# tuspy, a client of tus, in an environment of its own; tuspy-python is the interpreter that knows it.
+tuspy=1.1.0
+environment=$tools/tuspy-$tuspy
+if [ ! -x "$environment/bin/tuspy-python" ]; then
+  echo "installing tuspy $tuspy"
+  python3 -m venv --clear "$environment"
+  "$environment/bin/pip" install --quiet --disable-pip-version-check "tuspy==$tuspy"
+  # Not a link: the interpreter finds its environment by the path that it is called by. The last step, so that half an environment is none.
+  printf '#!/bin/sh\nexec "%s/bin/python" "$@"\n' "$environment" >"$environment/tuspy-python"
+  chmod +x "$environment/tuspy-python"
+  mv "$environment/tuspy-python" "$environment/bin/tuspy-python"
+fi
+ln -sfn "$environment/bin/tuspy-python" "$tools/bin/tuspy-python"

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::access::{Access, Action, Actions, Principal, Visible};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, Catalog, Chart, FileView, Holder, ManifestView, Repository, StorageFormat};
+use granary_storage::catalog::{AccountId, Catalog, Chart, FileView, Holder, ManifestView, Repository, StorageFormat, TusUpload};
 use granary_storage::name::Reference;
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use http::HeaderName;
@@ -27,6 +27,7 @@ pub struct Granted<Op> {
     manifest: Option<ManifestView>,
     file: Option<FileView>,
     chart: Option<Chart>,
+    upload: Option<TusUpload>,
 }
 
 impl<Op> Granted<Op> {
@@ -92,6 +93,23 @@ impl<Op> Granted<Op> {
     /// Those of [`Gate::authorize`].
     pub async fn confirm(&self) -> Result<()> {
         self.gate.authorize(&self.principal, &self.needs).await.map(drop)
+    }
+
+    /// The same, for an operation that took its time: whether the optional access number `index` is held by now.
+    ///
+    /// # Errors
+    /// Those of [`Gate::authorize`], when what is required is not held any more.
+    pub async fn still_holds(&self, index: usize) -> Result<Held> {
+        let rights = self.gate.authorize(&self.principal, &self.needs).await?;
+        Ok(rights.optional.get(index).copied().unwrap_or(Held::No))
+    }
+
+    /// The upload that the operation goes on with, found once.
+    ///
+    /// # Errors
+    /// `NotFound`/`Upload` when it names none.
+    pub fn upload(&self) -> Result<&TusUpload> {
+        self.upload.as_ref().ok_or_else(no_upload)
     }
 
     /// The chart whose file the operation serves, found once; `None` when there is none.
@@ -212,13 +230,17 @@ impl<F: FormatHandler> Mounted for F {
             let op = self.parse(&head, &cx.stores)?;
             let needs = op.needs();
             let principal = principal.inspect_err(|_| scope = scope_of(&needs))?;
-            let rights = cx
-                .gate
-                .authorize(&principal, &needs)
-                .await
-                .inspect_err(|_| scope = scope_of(&needs))?;
+            let authorized = cx.gate.authorize(&principal, &needs).await;
+            let mut rights = authorized.inspect_err(|_| scope = scope_of(&needs))?;
+            let mut needs = needs;
+            let upload = upload(cx, &op, &principal).await?;
+            if let Some(upload) = &upload {
+                needs = Needs::to_store(&upload.repository_name, false);
+                let authorized = cx.gate.authorize(&principal, &needs).await;
+                rights = authorized.inspect_err(|_| scope = scope_of(&needs))?;
+            }
             let reader = principal.account;
-            let (granted, warnings) = resolve(cx, F::STORES, op, needs.clone(), principal, rights).await?;
+            let (granted, warnings) = resolve(cx, F::STORES, op, needs.clone(), principal, rights, upload).await?;
             // Widening a token is the one refusal that an operation itself can find (a mount).
             let reply = self.serve(&cx.stores, granted, body).await.inspect_err(|error| {
                 if error.kind() == ErrorKind::Unauthenticated {
@@ -284,6 +306,20 @@ fn slices(bytes: Bytes) -> ByteStream {
     }))
 }
 
+fn no_upload() -> Error {
+    Error::not_found(
+        What::Upload,
+        "there is no such upload; it may have expired, been completed or been cancelled",
+    )
+}
+
+/// The upload that an operation goes on with. It is known to its principal alone, whatever others may do where it goes.
+async fn upload<Op: Operation>(cx: &Dispatch, op: &Op, principal: &Principal) -> Result<Option<TusUpload>> {
+    let Some(id) = op.goes_on_with() else { return Ok(None) };
+    let found = cx.stores.catalog.tus_upload(id, principal.name.clone()).await?;
+    found.ok_or_else(no_upload).map(Some)
+}
+
 async fn resolve<Op: Operation>(
     cx: &Dispatch,
     stores: StorageFormat,
@@ -291,10 +327,11 @@ async fn resolve<Op: Operation>(
     needs: Needs,
     principal: Principal,
     rights: Rights,
+    upload: Option<TusUpload>,
 ) -> Result<(Granted<Op>, Vec<String>)> {
     let catalog = &cx.stores.catalog;
     let (mut repository, mut chart) = (None, None);
-    if let Some(name) = op.repository() {
+    if let Some(name) = upload.as_ref().map(|upload| &upload.repository_name).or(op.repository()) {
         repository = own(catalog.repository(name.clone()).await?, stores, &needs)?;
     }
     if let Some((prefix, file)) = op.finds() {
@@ -333,6 +370,7 @@ async fn resolve<Op: Operation>(
             manifest,
             file,
             chart,
+            upload,
         },
         warnings,
     ))

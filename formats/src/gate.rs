@@ -3,8 +3,9 @@
 
 use async_trait::async_trait;
 use granary_storage::Result;
-use granary_storage::access::{Access, Actions, Principal, Visible};
+use granary_storage::access::{Access, Action, Actions, Principal, Visible};
 use granary_storage::catalog::{FileView, ManifestView, Repository};
+use granary_storage::name::RepositoryName;
 use granary_storage::prefix::Prefix;
 
 /// The access an operation needs.
@@ -34,6 +35,19 @@ pub enum Needs {
 }
 
 impl Needs {
+    /// To store a file in a repository; the one optional access says whether it may take the place of another.
+    pub fn to_store(repository: &RepositoryName, across: bool) -> Self {
+        let access = |action: Action| Access {
+            repository: repository.clone(),
+            actions: action.into(),
+        };
+        Self::Access {
+            required: vec![access(Action::Create)],
+            optional: vec![access(Action::Overwrite)],
+            across,
+        }
+    }
+
     /// One required access.
     pub fn one(access: Access) -> Self {
         Self::Access {

@@ -9,7 +9,7 @@ use crate::dispatch::Granted;
 use crate::gate::Needs;
 use bytes::Bytes;
 use futures_util::Stream;
-use granary_storage::blob::ByteStream;
+use granary_storage::blob::{ByteStream, UploadId};
 use granary_storage::catalog::StorageFormat;
 use granary_storage::name::{FilePath, Reference, RepositoryName};
 use granary_storage::prefix::Prefix;
@@ -53,7 +53,7 @@ pub trait Headers {
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 27] = [
+const MEANINGFUL: [&str; 29] = [
     "content-digest",
     "content-encoding",
     "content-length",
@@ -70,6 +70,8 @@ const MEANINGFUL: [&str; 27] = [
     "repr-digest",
     "tus-resumable",
     "upload-checksum",
+    "upload-concat",
+    "upload-defer-length",
     "upload-length",
     "upload-metadata",
     "upload-offset",
@@ -262,6 +264,12 @@ pub trait Operation: Send + 'static {
     /// The chart whose file goes out, by the prefix that lists it and its file's name: as `serves`, for content that
     /// only the catalog can attribute to a repository.
     fn finds(&self) -> Option<(&Prefix, &str)> {
+        None
+    }
+
+    /// The upload by tus that it goes on with: its repository only the catalog can tell. Dispatch finds it for its
+    /// principal, asks the gate for that repository on every request, and hands it over with the grant.
+    fn goes_on_with(&self) -> Option<UploadId> {
         None
     }
 

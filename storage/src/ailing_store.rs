@@ -1,6 +1,6 @@
 //! A blob store with one ailment, for tests: everything else is the healthy store's.
 
-use crate::blob::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId};
+use crate::blob::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId, VerifiedBlob};
 use crate::digest::Algorithm;
 use crate::error::{Error, Result};
 use futures_util::stream;
@@ -37,6 +37,14 @@ impl BlobStore for AilingStore {
 
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
         self.healthy.upload_size(upload).await
+    }
+
+    async fn read_upload(&self, upload: UploadId, length: u64) -> Result<ByteStream> {
+        self.healthy.read_upload(upload, length).await
+    }
+
+    async fn sealed(&self, upload: UploadId) -> Result<Option<VerifiedBlob>> {
+        self.healthy.sealed(upload).await
     }
 
     async fn discard(&self, upload: UploadId) -> Result<()> {

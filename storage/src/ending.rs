@@ -56,6 +56,19 @@ impl Ending {
         }
     }
 
+    /// The same, unless somebody is at it.
+    pub(crate) fn begin_alone(self: &Arc<Self>, upload: UploadId) -> Option<Running> {
+        let mut running = self.lock();
+        if running.contains_key(&upload) {
+            return None;
+        }
+        running.insert(upload, (1, watch::Sender::new(())));
+        Some(Running {
+            ending: self.clone(),
+            upload,
+        })
+    }
+
     /// Waits while the session is being finished.
     pub(crate) async fn settled(&self, upload: UploadId) {
         loop {
@@ -100,6 +113,7 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use futures_util::FutureExt as _;
 
@@ -112,8 +126,10 @@ mod tests {
         let waiting = ending.settled(upload);
         tokio::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none(), "the other is still at work");
+        assert!(ending.begin_alone(upload).is_none());
         drop(other);
         waiting.await;
+        drop(ending.begin_alone(upload).unwrap());
         assert!(ending.lock().is_empty());
     }
 }

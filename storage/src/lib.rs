@@ -24,6 +24,7 @@ pub mod label;
 pub mod limits;
 pub mod name;
 pub mod prefix;
+pub mod release;
 mod store;
 pub mod sums;
 pub mod sweep;

@@ -14,6 +14,10 @@ pub struct Limits {
     pub uploads_per_principal: u64,
     /// An upload session without a request for this long is swept.
     pub upload_expiry: Duration,
+    /// Bytes of one request to an upload by tus after which what came is acknowledged.
+    pub upload_acknowledge: u64,
+    /// Parts that are joined into one file by tus, at most.
+    pub upload_parts: usize,
     /// How long an uploaded or mounted blob that no manifest names yet is kept.
     pub blob_lease: Duration,
     /// Entries of a page when the client names no number.
@@ -60,8 +64,6 @@ pub struct Limits {
     pub form_other_bytes: u64,
     /// Memory for indexes of charts that are kept, at most.
     pub chart_index_cache: u64,
-    /// First folders and files of a repository that are looked at to find its newest release, at most.
-    pub release_folders: usize,
     /// Files of a folder that is fetched as an archive, at most.
     pub folder_archive_files: usize,
     /// Bytes of all of them together, at most.
@@ -99,6 +101,8 @@ impl Default for Limits {
             blob_bytes: 100 * 1024 * MIB,
             uploads_per_principal: 1000,
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
+            upload_acknowledge: 16 * MIB,
+            upload_parts: 256,
             blob_lease: Duration::from_secs(24 * 3600),
             page_default: 100,
             page_max: 1000,
@@ -122,7 +126,6 @@ impl Default for Limits {
             form_parts: 100,
             form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,
-            release_folders: 5000,
             folder_archive_files: 100_000,
             folder_archive_bytes: 100 * 1024 * MIB,
             archive_entries: 100_000,

@@ -19,6 +19,9 @@ use crate::sums::{FileSums, Promised};
 use bytes::Bytes;
 use std::sync::Arc;
 
+mod join;
+mod rescue;
+
 /// Bytes of one stream after which free space is looked at again.
 const CHECK_EVERY: u64 = 64 * 1024 * 1024;
 
@@ -101,11 +104,7 @@ impl Uploads {
         if session.offset > 0 {
             match self.blobs.upload_size(id).await? {
                 Some(held) => session.offset = session.offset.min(held),
-                // Acknowledged bytes are gone: the client starts again.
-                None => {
-                    self.catalog.delete_upload(id, repository, by).await?;
-                    return Err(unknown());
-                }
+                None => return Err(self.without_bytes(&session).await?),
             }
         }
         Ok(session)
@@ -140,6 +139,7 @@ impl Uploads {
             home: repository.into(),
             by: session.principal.clone(),
             session: Some(session),
+            remembered: false,
             unchecked: 0,
         })
     }
@@ -153,9 +153,7 @@ impl Uploads {
             return Err(unknown());
         }
         if session.offset > 0 {
-            // Acknowledged bytes are gone: the client starts again rather than adding to nothing.
-            self.catalog.delete_upload(id, repository, by).await?;
-            return Err(unknown());
+            return Err(self.without_bytes(session).await?);
         }
         self.blobs.begin(id, session.algorithm).await
     }
@@ -173,6 +171,7 @@ impl Uploads {
             home: home.into(),
             by,
             session: None,
+            remembered: false,
             unchecked: 0,
         })
     }
@@ -230,6 +229,8 @@ pub struct Writing {
     home: Home,
     by: Arc<str>,
     session: Option<Upload>,
+    /// Whether the upload by tus of the session is told what it became.
+    remembered: bool,
     /// Bytes since free space was last looked at.
     unchecked: u64,
 }
@@ -273,6 +274,12 @@ impl Writing {
     /// Says where the blob is to be linked, for an upload that began without knowing.
     pub fn settle(&mut self, home: impl Into<Home>) {
         self.home = home.into();
+    }
+
+    /// Has the upload by tus of this session remember which blob it becomes: there is a file to be made of it then, and
+    /// should that fail, who asks again goes on from there.
+    pub fn remember(&mut self) {
+        self.remembered = true;
     }
 
     /// Stops writing and acknowledges what was taken in; gives the offset.
@@ -342,6 +349,7 @@ impl Writing {
             home,
             by,
             session,
+            remembered,
             ..
         } = self;
         let blob = match writer.seal(promised).await {
@@ -379,6 +387,7 @@ impl Writing {
             repository,
             blob,
             session: session.as_ref().map(|session| session.id),
+            remembered,
             lease_until: clock::now() + clock::millis(engine.limits.blob_lease),
             by,
         };

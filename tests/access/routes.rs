@@ -119,6 +119,13 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         cells.push(("OPTIONS", Push, "UploadAbilities", 409));
         cells
     };
+    let releases = || {
+        let mut cells = root();
+        for cell in &mut cells[..2] {
+            cell.2 = "ListReleases";
+        }
+        cells
+    };
     // Without the version of the protocol nothing is done, whoever may.
     let session = vec![
         ("HEAD", Login, "UploadStatus", 412),
@@ -179,6 +186,7 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("/generic/{full}/1.0/absent?labels"), labels()),
         of(format!("/generic/{full}/@latest/absent"), newest()),
         of(format!("/generic/{full}/1.0/absent.zip!/entry"), file()),
+        of(format!("/generic/{full}/?releases"), releases()),
         of(format!("/generic/{full}/1.0/"), folder()),
         of(format!("/generic/{full}/1.0/absent.zip!/"), folder()),
         of(format!("/generic/{full}/1.0/?archive=zip"), fetched()),

@@ -4,7 +4,7 @@
 # assertions that say what failed. Each test sources this file, calls `needs TOOL...` and ends with `finish`.
 #
 #   GRANARY_BIN          the server to test (default: target/release/granary)
-#   GRANARY_TOOLS        where .ci/steps/55-tools.sh put crane, oras and helm (default: ~/.cache/granary-tools)
+#   GRANARY_TOOLS        where .ci/steps/55-tools.sh put crane, oras, helm and tuspy (default: ~/.cache/granary-tools)
 #   GRANARY_CI=1         a missing client is a failure, not a skip
 #   GRANARY_KEEP=1       leave the working folder, with every log, after a failure
 #   REGISTRY_UNDER_TEST  host:port of a registry that already runs, tested instead of a server of our own;

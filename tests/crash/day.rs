@@ -1,6 +1,7 @@
 //! A day in the life of a repository: everything that changes it, once. Each step says what is
 //! different afterwards, so that after a failure all of it must be, or nothing.
 
+use super::pieces::{Parts, Pieces};
 use super::upload::Upload;
 use super::{expect_clean, expect_clean_after_crash};
 use crate::support::{Answer, Client, Image, TestServer, bytes, sha256};
@@ -85,6 +86,7 @@ impl Day {
         day.delete("a manifest's deletion", day.manifest(&doomed.digest()), &tags);
         day.delete("a blob's deletion", day.blob(&loose), &[]);
         day.files(number, admin);
+        day.pieces(number, admin);
         day
     }
 
@@ -118,6 +120,20 @@ impl Day {
         self.step("a file's deletion", &[204, 404], vec![(leaving.clone(), None)], move |client| {
             client.call("DELETE", &leaving).attempt()
         });
+    }
+
+    /// A file that comes in pieces, and one that is joined of parts.
+    fn pieces(&mut self, number: u64, admin: &Client) {
+        let root = format!("/generic/acme/files-{number}/");
+        let path = |name: &str| format!("{root}2.0/{name}");
+        let file = |which: u64| bytes(number * 10 + which, 30_000);
+        let mut pieces = Pieces::new(&root, "2.0/pieces", file(11), 20_000);
+        let changes = vec![(path("pieces"), Some(file(11)))];
+        self.step("a file in pieces", &[204, 200], changes, move |client| pieces.go_on(client));
+        let whole = file(12);
+        let parts = Parts::send(admin, &root, "2.0/joined", &[&whole[..12_000], &whole[12_000..]]);
+        let changes = vec![(path("joined"), Some(whole))];
+        self.step("a file of parts", &[201], changes, move |client| parts.join(client));
     }
 
     /// The three ways to upload a blob, and one that is there already.

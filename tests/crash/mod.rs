@@ -4,6 +4,7 @@
 mod day;
 mod failpoints;
 mod kills;
+mod pieces;
 mod resending;
 mod sweeping;
 mod upload;

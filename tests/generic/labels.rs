@@ -62,4 +62,12 @@ fn the_newest_release_is_one_address() {
         assert_eq!(answer.header("location"), format!("/generic/acme/firmware/{release}/fw.bin"));
         assert_eq!(dev.get(answer.header("location")).expect(200).text(), release);
     }
+    let told = dev.get("/generic/acme/firmware/?releases").expect(200).json();
+    let names: Vec<&str> = told["releases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|release| release["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["2.0.0-rc.1", "1.10", "1.2"]);
 }

@@ -134,3 +134,82 @@ fn uploads_are_for_who_may_push_and_nobody_elses() {
     piece(&dev, &at, 2, b"c").expect(204);
     assert!(dev.get(FW).expect(200).body == b"abc");
 }
+
+#[test]
+fn a_piece_with_another_checksum_is_undone_though_the_server_dies_before_the_next_one() {
+    let (server, dev) = with_developer();
+    let file = bytes(9, 3_000_000);
+    let at = create(&dev, "1.2/fw.bin", file.len()).expect(201).header("location").to_owned();
+    piece(&dev, &at, 0, &file[..1_000_000]).expect(204);
+    let summed = |bytes: &[u8], said: &[u8]| {
+        let sum = sha256(said);
+        let raw: Vec<u8> = (7..sum.len())
+            .step_by(2)
+            .map(|digit| u8::from_str_radix(&sum[digit..digit + 2], 16).unwrap())
+            .collect();
+        tus(&dev, "PATCH", &at)
+            .header(TYPE.0, TYPE.1)
+            .header("Upload-Offset", "1000000")
+            .header("Upload-Checksum", &format!("sha256 {}", STANDARD.encode(raw)))
+            .body(bytes)
+    };
+    let mut damaged = file[1_000_000..].to_vec();
+    damaged[1_500_000] ^= 1;
+    refused(&summed(&damaged, &file[1_000_000..]), 460);
+    server.kill();
+    server.start_again();
+    assert_eq!(offset(&dev, &at), 1_000_000);
+    // And once more, after which the client goes on at once.
+    refused(&summed(&damaged, &file[1_000_000..]), 460);
+    summed(&file[1_000_000..], &file[1_000_000..]).expect(204);
+    assert!(dev.get(FW).expect(200).body == file);
+    let beside = dev.get(&format!("{FW}.sha512")).expect(200).text();
+    assert_eq!(beside, format!("{}  fw.bin\n", &sha512(&file)[7..]));
+}
+
+#[test]
+fn parts_that_came_side_by_side_are_one_file_though_the_server_died_in_between() {
+    let (server, dev) = with_developer();
+    let file = bytes(10, 9_000_000);
+    let parts: Vec<&[u8]> = file.chunks(2_500_000).collect();
+    let begun: Vec<String> = parts
+        .iter()
+        .map(|part| {
+            let created = tus(&dev, "POST", ROOT)
+                .header("Upload-Concat", "partial")
+                .header("Upload-Length", &part.len().to_string())
+                .body(b"");
+            created.expect(201).header("location").to_owned()
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for (at, part) in begun.iter().zip(&parts) {
+            scope.spawn(|| piece(&dev, at, 0, &part[..part.len() - 1]).expect(204));
+        }
+    });
+    let join = || {
+        tus(&dev, "POST", ROOT)
+            .header("Upload-Concat", &format!("final;{}", begun.join(" ")))
+            .header("Upload-Metadata", &format!("filename {}", STANDARD.encode("1.2/fw.bin")))
+            .body(b"")
+    };
+    refused(&join(), 412);
+    server.kill();
+    server.start_again();
+    for (at, part) in begun.iter().zip(&parts) {
+        let stands = offset(&dev, at);
+        assert_eq!(stands, part.len() - 1);
+        piece(&dev, at, stands, &part[stands..]).expect(204);
+    }
+    dev.get(FW).expect(404);
+    let at = join().expect(201).header("location").to_owned();
+    assert!(dev.get(FW).expect(200).body == file);
+    server.kill();
+    server.start_again();
+    assert_eq!(offset(&dev, &at), file.len());
+    assert_eq!(join().expect(201).header("location"), at);
+    refused(&piece(&dev, &at, file.len(), b"more"), 403);
+    let other = server.member("other", "acme", "developer");
+    tus(&other, "HEAD", &at).send().expect(404);
+    server.cli(&["fsck"]).expect(0);
+}

@@ -6,6 +6,8 @@ use super::request::{Request, broken, pieces};
 use super::world::{World, principal};
 use super::{Backend, PROJECT, Sample, Specimen};
 use crate::handler::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use granary_storage::limits::Limits;
 use granary_storage::{Digest, Error, ErrorKind, What};
@@ -101,8 +103,10 @@ impl Mishap {
 }
 
 fn promises_its_digest(request: &Request) -> bool {
-    let hex = Digest::sha256(&request.body).hex();
-    request.target.contains(&hex) || request.headers.iter().any(|(_, value)| value.contains(&hex))
+    let digest = Digest::sha256(&request.body);
+    let (hex, base64) = (digest.hex(), STANDARD.encode(digest.as_bytes()));
+    let said = |(_, value): &(&str, String)| value.contains(&hex) || value.contains(&base64);
+    request.target.contains(&hex) || request.headers.iter().any(said)
 }
 
 /// The samples that carry a body, made anew.

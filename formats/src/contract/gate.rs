@@ -2,7 +2,7 @@
 
 use crate::gate::{Gate, Held, Needs, Rights};
 use async_trait::async_trait;
-use granary_storage::access::{Action, Principal, Visible};
+use granary_storage::access::{Principal, Visible};
 use granary_storage::catalog::{FileView, ManifestView, Repository};
 use granary_storage::{Digest, Error, ErrorKind, Result, What};
 use std::sync::Mutex;
@@ -17,8 +17,6 @@ pub(crate) struct FakeGate {
     refusal: Option<(ErrorKind, What)>,
     /// Refuses so whatever names its repository.
     refusal_once_known: Option<(ErrorKind, What)>,
-    /// Refuses to let anything be overwritten.
-    keeps: bool,
     /// What it says of every optional access.
     held: Held,
     visible: Visible,
@@ -36,7 +34,6 @@ impl FakeGate {
         Self {
             refusal: None,
             refusal_once_known: None,
-            keeps: false,
             held: Held::Yes,
             visible: Visible {
                 projects: None,
@@ -62,14 +59,6 @@ impl FakeGate {
         Self {
             refusal_once_known: Some((kind, what)),
             ..self
-        }
-    }
-
-    /// Grants all but to overwrite what is there.
-    pub(crate) fn refusing_overwrites() -> Self {
-        Self {
-            keeps: true,
-            ..Self::open()
         }
     }
 
@@ -114,13 +103,6 @@ impl Gate for FakeGate {
         let known = matches!(needs, Needs::Access { .. });
         if let Some((kind, what)) = self.refusal.or(self.refusal_once_known.filter(|_| known)) {
             return Err(Error::new(kind, what, SENTENCE).because(CAUSE));
-        }
-        let overwrites = |needs: &Needs| match needs {
-            Needs::Access { required, .. } => required.iter().any(|access| access.actions.contains(Action::Overwrite.into())),
-            Needs::Login | Needs::Listing | Needs::Under { .. } => false,
-        };
-        if self.keeps && overwrites(needs) {
-            return Err(Error::new(ErrorKind::Denied, What::Repository, SENTENCE));
         }
         let optional = match needs {
             Needs::Access { optional, .. } => optional.len(),

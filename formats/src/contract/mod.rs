@@ -70,9 +70,12 @@ pub(crate) enum Asks {
     Content(String),
     /// To look at an upload of one's own.
     Session(String),
+    /// To go on with an upload of one's own that does not say where it goes: credentials at first, and once dispatch has
+    /// found it what its repository asks for.
+    GoOn,
     /// To add.
     Write(String),
-    /// To change what is there.
+    /// To change what is there, and be told of all of it.
     Change(String),
     /// To remove.
     Delete(String),
@@ -91,11 +94,11 @@ impl Asks {
         let (repository, actions) = match self {
             Self::List(prefix) | Self::ContentUnder(prefix, _) => return *needs == under(prefix, Actions::PULL),
             Self::WriteUnder(prefix) => return *needs == under(prefix, Action::Create.into()),
-            Self::Login => return *needs == Needs::Login,
+            Self::Login | Self::GoOn => return *needs == Needs::Login,
             Self::Listing => return *needs == Needs::Listing,
             Self::Read(repository) | Self::Content(repository) => (repository, Actions::PULL),
             Self::Session(repository) | Self::Write(repository) => (repository, Action::Create.into()),
-            Self::Change(repository) => (repository, Actions::PUSH),
+            Self::Change(repository) => (repository, Actions::PUSH | Actions::PULL),
             Self::Delete(repository) => (repository, Actions::DELETE),
         };
         let access = Access {
@@ -110,7 +113,7 @@ impl Asks {
 
     /// Whether something is sent to be kept.
     fn is_write(&self) -> bool {
-        matches!(self, Self::Write(_) | Self::WriteUnder(_))
+        matches!(self, Self::Write(_) | Self::WriteUnder(_) | Self::GoOn)
     }
 
     /// The repository of content that policies decide about.
@@ -153,29 +156,32 @@ macro_rules! stories {
 }
 pub(crate) use stories;
 
-/// `name: its specimen` for every format; each runs through the whole contract on each database.
+/// `name: its specimen` for every format; each runs through the whole contract on each database, but that those which
+/// only take in leave out what is about reading.
 macro_rules! contract {
-    ($($format:ident: $specimen:ty,)*) => {
+    (both ways: $($format:ident: $specimen:ty,)* ; only in: $($taker:ident: $taken:ty,)*) => {
         /// The mounts of every format that has a specimen.
-        const MOUNTS: &[&str] = &[$(<<$specimen as Specimen>::Format as FormatHandler>::MOUNT),*];
+        const MOUNTS: &[&str] = &[
+            $(<<$specimen as Specimen>::Format as FormatHandler>::MOUNT,)*
+            $(<<$taken as Specimen>::Format as FormatHandler>::MOUNT,)*
+        ];
         $(mod $format {
-            contract!(@on sqlite, super::super::Backend::Sqlite, $specimen);
-            contract!(@on postgres, super::super::Backend::Postgres, $specimen);
+            contract!(@on sqlite, super::super::Backend::Sqlite, $specimen, out);
+            contract!(@on postgres, super::super::Backend::Postgres, $specimen, out);
+        })*
+        $(mod $taker {
+            contract!(@on sqlite, super::super::Backend::Sqlite, $taken,);
+            contract!(@on postgres, super::super::Backend::Postgres, $taken,);
         })*
     };
-    (@on $name:ident, $backend:expr, $specimen:ty) => {
+    (@on $name:ident, $backend:expr, $specimen:ty, $($out:ident)?) => {
         mod $name {
+            $(contract!(@$out $backend, $specimen);)?
             contract!(@tests $backend, $specimen,
                 access: every_operation_has_a_sample_and_every_sample_succeeds
                     every_operation_states_what_it_needs
                     a_refusal_comes_before_the_body_is_read_and_leaves_nothing,
                 spelling: another_spelling_of_a_path_asks_for_the_same_access_or_is_refused,
-                reading: a_read_changes_nothing
-                    head_is_answered_as_get_is
-                    a_read_may_depend_on_what_is_there
-                    a_warning_of_the_policy_reaches_the_client
-                    blocked_content_shows_its_headers_and_nothing_else
-                    what_is_only_elsewhere_is_nowhere,
                 errors: every_error_has_the_shape_of_the_format
                     a_method_that_a_path_does_not_know_is_refused_with_those_it_knows,
                 bad_input: bad_input_is_refused_and_leaves_nothing
@@ -183,6 +189,16 @@ macro_rules! contract {
                 nasty: no_text_makes_the_parser_panic,
             );
         }
+    };
+    (@out $backend:expr, $specimen:ty) => {
+        contract!(@tests $backend, $specimen,
+            reading: a_read_changes_nothing
+                head_is_answered_as_get_is
+                a_read_may_depend_on_what_is_there
+                a_warning_of_the_policy_reaches_the_client
+                blocked_content_shows_its_headers_and_nothing_else
+                what_is_only_elsewhere_is_nowhere,
+        );
     };
     (@tests $backend:expr, $specimen:ty, $($module:ident: $($test:ident)*,)*) => {$($(
         #[tokio::test]
@@ -195,16 +211,18 @@ macro_rules! contract {
 }
 
 contract! {
+    both ways:
     oci: crate::oci::specimen_tests::Specimen,
     generic: crate::generic::specimen_tests::Specimen,
     helm_api: crate::helm::specimen_tests::ApiSpecimen,
     helm: crate::helm::specimen_tests::Specimen,
+    ; only in:
+    uploads: crate::generic::tus_specimen_tests::Specimen,
 }
 
 #[test]
 fn every_format_of_this_build_has_a_specimen() {
-    let mut mounts = crate::formats().mounts();
-    // What goes on there began with an operation of files, and is told beside them.
-    mounts.retain(|mount| *mount != crate::generic::Sessions::MOUNT);
-    assert_eq!(mounts, MOUNTS);
+    let mounts = crate::formats().mounts();
+    assert_eq!(mounts.len(), MOUNTS.len());
+    assert!(mounts.iter().all(|mount| MOUNTS.contains(mount)), "{mounts:?}");
 }

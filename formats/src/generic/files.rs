@@ -50,13 +50,13 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     };
     let file = match (granted.file(), within) {
         (Some(file), _) if file.path == *path => file,
-        (Some(_), Some(within)) => return archive::read(stores, granted, within, *head, conditions).await,
+        (Some(archive), Some(within)) => {
+            check_sound(archive)?;
+            return archive::read(stores, granted, within, *head, conditions).await;
+        }
         _ => return computed(stores, granted, path, *head, *recursive, conditions).await,
     };
-    if file.damaged {
-        let sentence = "the stored bytes of this file are damaged; whoever stores the same file again mends it";
-        return Err(Error::new(ErrorKind::Corrupt, What::File, sentence));
-    }
+    check_sound(file)?;
     let (blob, digest) = (&file.blob, file.blob.digest);
     let changed = changed(stores, granted, file, conditions).await?;
     let plain = |status| {
@@ -100,18 +100,6 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     }
 }
 
-/// What the file's date says, as far as the request depends on it.
-async fn changed(stores: &Stores, granted: &Granted<Op>, file: &FileView, conditions: &ReadConditions) -> Result<Changed> {
-    let second = file.updated_at.div_euclid(1000);
-    match granted.repository() {
-        Some(repository) if conditions.name_second(second) => {
-            let path = file.path.clone();
-            stores.catalog.file_changed(repository.id, path, file.updated_at).await
-        }
-        _ => Ok(Changed { second, once: true }),
-    }
-}
-
 /// An answer with content of some type: a browser never runs it with the rights of this server's pages.
 pub(super) fn guarded(reply: Reply, media_type: &str) -> Reply {
     match media::is_active(media_type) {
@@ -119,6 +107,32 @@ pub(super) fn guarded(reply: Reply, media_type: &str) -> Reply {
             .header(CONTENT_DISPOSITION, "attachment")
             .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
         false => reply,
+    }
+}
+
+/// Refuses to read a file whose bytes were found damaged.
+///
+/// # Errors
+/// `Corrupt`/`File`.
+pub(super) fn check_sound(file: &FileView) -> Result<()> {
+    match file.damaged {
+        true => {
+            let sentence = "the stored bytes of this file are damaged; whoever stores the same file again mends it";
+            Err(Error::new(ErrorKind::Corrupt, What::File, sentence))
+        }
+        false => Ok(()),
+    }
+}
+
+/// What the file's date says, as far as the request depends on it.
+pub(super) async fn changed(stores: &Stores, granted: &Granted<Op>, file: &FileView, conditions: &ReadConditions) -> Result<Changed> {
+    let second = file.updated_at.div_euclid(1000);
+    match granted.repository() {
+        Some(repository) if conditions.name_second(second) => {
+            let path = file.path.clone();
+            stores.catalog.file_changed(repository.id, path, file.updated_at).await
+        }
+        _ => Ok(Changed { second, once: true }),
     }
 }
 
@@ -145,7 +159,8 @@ async fn computed(
             .header(LAST_MODIFIED, http_date(file.updated_at))
             .header(CACHE_CONTROL, ASK_AGAIN)
     };
-    if conditions.not_modified(&tag.to_string(), Some(Changed::at(file.updated_at)))? {
+    let changed = changed(stores, granted, &file, conditions).await?;
+    if conditions.not_modified(&tag.to_string(), Some(changed))? {
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     Ok(plain(StatusCode::OK)
@@ -166,7 +181,8 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
     }
     // A real file that stands there already stays one.
     if place.current.is_none()
-        && let Some(claimed) = sidecar::of(stores, granted, &put.path).await?
+        && let Some(repository) = granted.repository()
+        && let Some(claimed) = sidecar::of(stores, repository.id, &put.path).await?
     {
         return sidecar::verify(stores, granted, claimed, body, put.length).await;
     }

@@ -23,11 +23,15 @@ mod op;
 mod parse;
 mod path;
 mod release;
+mod releases;
 mod sidecar;
 mod sums_file;
 mod tus;
 mod tus_create;
+mod tus_fill;
+mod tus_finish;
 mod tus_headers;
+mod tus_join;
 mod tus_op;
 
 #[cfg(test)]
@@ -42,6 +46,12 @@ mod parse_tests;
 mod sidecar_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
+#[cfg(test)]
+mod tus_create_tests;
+#[cfg(test)]
+mod tus_join_tests;
+#[cfg(test)]
+pub(crate) mod tus_specimen_tests;
 #[cfg(test)]
 mod tus_tests;
 
@@ -74,9 +84,10 @@ impl FormatHandler for Generic {
             Act::ChangeLabels { .. } => labels::change(stores, &granted, body).await,
             Act::DeleteFile { .. } => files::delete(stores, &granted).await,
             Act::NewestRelease { .. } => newest::lead(stores, &granted).await,
+            Act::ListReleases { .. } => releases::list(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
             Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
-            Act::StartUpload { .. } => tus_create::create(stores, &granted).await,
+            Act::StartUpload { .. } => tus_create::create(stores, &granted, body).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };
         reply.map(json_error::with_common_headers)

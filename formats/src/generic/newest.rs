@@ -1,7 +1,6 @@
 //! The newest release of some: `…/@latest/<file>` and `…/@^1.2/<file>` lead to the same file in its folder (302).
 //!
-//! Nothing keeps releases in order: every request looks at the first folders whose names begin as a version does, one
-//! step in the index each, and no further than [`granary_storage::limits::Limits::release_folders`] of them.
+//! The catalog keeps releases in the order of their versions, so a range is answered by a step in an index.
 
 use super::files::ASK_AGAIN;
 use super::op::{Act, Op};
@@ -11,7 +10,7 @@ use super::release::Range;
 use crate::dispatch::Granted;
 use crate::handler::{Head, Reply};
 use granary_storage::name::FilePath;
-use granary_storage::{Error, ErrorKind, Result, Stores, What};
+use granary_storage::{Error, Result, Stores, What};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::{Method, StatusCode};
 
@@ -70,13 +69,8 @@ pub(super) async fn lead(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(none());
     };
     let repository = granted.repository().ok_or_else(none)?.id;
-    let most = stores.limits.release_folders;
-    let folders = stores.catalog.release_folders(repository, most).await?;
-    let folders = folders.ok_or_else(|| {
-        let sentence = format!("the repository holds more than {most} names that may be releases; name the one that you want");
-        Error::new(ErrorKind::Conflict, What::File, sentence)
-    })?;
-    let newest = range.newest(&folders).ok_or_else(none)?;
+    let newest = stores.catalog.newest_release(repository, range.releases.clone(), range.pre).await?;
+    let newest = newest.ok_or_else(none)?;
     let mut place = address(name, &format!("{newest}/{rest}"));
     if !query.is_empty() {
         place = format!("{place}?{query}");

@@ -16,6 +16,7 @@ use granary_storage::access::{Access, Action, Actions};
 use granary_storage::catalog::{Condition, NewFile, RepositoryId};
 use granary_storage::label::Labels;
 use granary_storage::name::{FilePath, Reference, RepositoryName};
+use granary_storage::release::Releases;
 
 /// The operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,13 @@ pub enum Act {
         rest: String,
         /// The query, as it came: it goes on with the client.
         query: String,
+    },
+    /// `GET|HEAD …/?releases`: which releases there are, the newest first.
+    ListReleases {
+        /// Those that the page may hold.
+        among: Releases,
+        /// The page.
+        page: Page,
     },
     /// `PATCH …/<path>`.
     ChangeLabels {
@@ -155,23 +163,18 @@ impl Operation for Op {
             actions,
         };
         match &self.act {
-            Act::ReadFile { .. } | Act::ReadLabels { .. } | Act::NewestRelease { .. } | Act::ListFiles { .. } | Act::FetchFolder { .. } => {
-                Needs::one(access(Actions::PULL))
-            }
+            Act::ReadFile { .. }
+            | Act::ReadLabels { .. }
+            | Act::NewestRelease { .. }
+            | Act::ListReleases { .. }
+            | Act::ListFiles { .. }
+            | Act::FetchFolder { .. } => Needs::one(access(Actions::PULL)),
             // Who changes some is told all.
             Act::ChangeLabels { .. } => Needs::one(access(Actions::PUSH | Actions::PULL)),
             Act::DeleteFile { .. } => Needs::one(access(Actions::DELETE)),
             Act::UploadAbilities => Needs::one(access(Action::Create.into())),
-            Act::StartUpload { .. } => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: false,
-            },
-            Act::PutFile(PutFile { deploy, .. }) => Needs::Access {
-                required: vec![access(Action::Create.into())],
-                optional: vec![access(Action::Overwrite.into())],
-                across: *deploy,
-            },
+            Act::StartUpload { .. } => Needs::to_store(&self.repository, false),
+            Act::PutFile(PutFile { deploy, .. }) => Needs::to_store(&self.repository, *deploy),
         }
     }
 

@@ -12,6 +12,7 @@ use super::media;
 use super::newest;
 use super::op::{Act, Op, PutFile};
 use super::path::decode;
+use super::releases;
 use super::tus_create;
 use crate::body::content_length;
 use crate::conditions::{ReadConditions, dated_condition};
@@ -50,15 +51,18 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     }
     let act = match rest {
         Place::Folder(folder) => match *head.method {
-            Method::GET | Method::HEAD => Act::ListFiles {
-                within: folder.as_ref().and_then(|folder| Within::of(&format!("{folder}/"))),
-                recursive: head.query_value("recursive").is_some(),
-                folder,
-                page: page(head, limits)?,
-                form: Form::of(head)?,
+            Method::GET | Method::HEAD => match releases::of(head, folder.as_ref(), limits)? {
+                Some(act) => act,
+                None => Act::ListFiles {
+                    within: folder.as_ref().and_then(|folder| Within::of(&format!("{folder}/"))),
+                    recursive: head.query_value("recursive").is_some(),
+                    folder,
+                    page: page(head, limits)?,
+                    form: Form::of(head)?,
+                },
             },
             Method::POST if folder.is_none() => Act::StartUpload {
-                wanted: tus_create::parse(head)?,
+                wanted: tus_create::parse(head, limits)?,
             },
             Method::OPTIONS if folder.is_none() => Act::UploadAbilities,
             Method::PUT => return Err(bad("the path ends in a slash: name the file that is to be stored in this folder")),

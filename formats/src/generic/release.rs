@@ -1,94 +1,27 @@
-//! Releases: first folders that read as a version, ordered leniently (DESIGN §3: an optional `v`, numbers with at least
-//! one dot, an optional pre-release), and the ranges by which one is asked for.
+//! The ranges by which a release is asked for. What a release is stands in [`granary_storage::release`].
 
-/// What tells one word of a pre-release from another (semver 2.0 §11.4): numbers first, and by their value.
-type Word = (bool, u64, String);
-
-/// A version, ordered as semver has it, but with as many numbers as it likes; missing ones count as 0.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Release {
-    /// Without zeros at the end.
-    numbers: Vec<u64>,
-    /// Whether it is no pre-release.
-    released: bool,
-    pre: Vec<Word>,
-}
-
-impl Release {
-    /// Reads a folder's name; `None` for one that is no version.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        text.contains('.')
-            .then(|| Self::partial(text))
-            .flatten()
-            .map(|(release, _)| release)
-    }
-
-    /// Reads a version of one number or more, and says how many.
-    fn partial(text: &str) -> Option<(Self, usize)> {
-        let text = text.strip_prefix('v').unwrap_or(text);
-        // Build metadata does not count.
-        let (text, build) = text.split_once('+').unwrap_or((text, "0"));
-        let (core, pre) = text.split_once('-').map_or((text, None), |(core, pre)| (core, Some(pre)));
-        let word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if ![build, pre.unwrap_or("0")].iter().all(|words| words.split('.').all(word)) {
-            return None;
-        }
-        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
-            true => text.parse::<u64>().ok(),
-            false => None,
-        };
-        let mut numbers = core.split('.').map(number).collect::<Option<Vec<u64>>>()?;
-        let given = numbers.len();
-        while numbers.last() == Some(&0) {
-            numbers.pop();
-        }
-        let word = |text: &str| number(text).map_or_else(|| (true, 0, text.to_owned()), |number| (false, number, String::new()));
-        let release = Self {
-            numbers,
-            released: pre.is_none(),
-            pre: pre.map_or_else(Vec::new, |pre| pre.split('.').map(word).collect()),
-        };
-        Some((release, given))
-    }
-
-    /// The numbers, as many as were given.
-    fn given(&self, count: usize) -> Vec<u64> {
-        let mut numbers = self.numbers.clone();
-        numbers.resize(count, 0);
-        numbers
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Bound {
-    AtLeast(Release),
-    MoreThan(Release),
-    /// Its numbers alone count: what leads up to 2.0 is no part of `^1.2`.
-    Below(Vec<u64>),
-    LessThan(Release),
-    AtMost(Release),
-}
+use granary_storage::release::{Release, Releases};
 
 /// Which releases are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    bounds: Vec<Bound>,
+    /// Those between its bounds.
+    pub(super) releases: Releases,
     /// Whether pre-releases are among them.
-    pre: bool,
+    pub(super) pre: bool,
 }
 
 impl Range {
     /// Reads what stands behind the `@`: `latest`, `1.2` (every 1.2.x), `^1.2`, `~1.2.3`, `>=1.2,<2`, `*`. A range that
     /// names a pre-release asks for pre-releases.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let mut range = Self::default();
+        let all = Self::default();
         if text == "latest" || text == "*" {
-            return Some(range);
+            return Some(all);
         }
-        for part in text.split([',', ' ']).filter(|part| !part.is_empty()) {
-            range.add(part)?;
-        }
-        (!range.bounds.is_empty()).then_some(range)
+        let mut parts = text.split([',', ' ']).filter(|part| !part.is_empty()).peekable();
+        parts.peek()?;
+        parts.try_fold(all, Self::narrowed)
     }
 
     /// The same with pre-releases.
@@ -99,71 +32,45 @@ impl Range {
         }
     }
 
-    fn add(&mut self, part: &str) -> Option<()> {
+    fn narrowed(self, part: &str) -> Option<Self> {
         let (sign, version) = ["^", "~", ">=", "<=", ">", "<", "="]
             .into_iter()
             .find_map(|sign| part.strip_prefix(sign).map(|version| (sign, version)))
             .unwrap_or(("=", part));
         let version = version.strip_suffix(".x").or_else(|| version.strip_suffix(".*")).unwrap_or(version);
-        let (release, count) = Release::partial(version)?;
-        self.pre |= !release.released;
-        let numbers = release.given(count);
-        // The first version of which the number at `index` is another one.
+        let (release, numbers) = Release::lenient(version)?;
+        // The first numbers of which the one at `index` is another one.
         let behind = |index: usize| {
             let mut numbers: Vec<u64> = numbers.iter().take(index + 1).copied().collect();
             if let Some(last) = numbers.last_mut() {
-                *last = last.saturating_add(1);
+                *last += 1;
             }
-            trimmed(numbers)
+            numbers
         };
-        let whole = count >= 3 || !release.released;
-        let bounds = match sign {
+        let last = numbers.len().saturating_sub(1);
+        let whole = last >= 2 || release.is_prerelease();
+        let releases = self.releases;
+        let releases = match sign {
             "^" => {
-                let first = numbers.iter().position(|number| *number > 0).unwrap_or(count - 1);
-                vec![Bound::AtLeast(release), Bound::Below(behind(first))]
+                let first = numbers.iter().position(|number| *number > 0).unwrap_or(last);
+                releases.at_least(&release).below_numbers(behind(first))
             }
-            "~" => vec![Bound::AtLeast(release), Bound::Below(behind(1))],
-            ">=" => vec![Bound::AtLeast(release)],
-            ">" if whole => vec![Bound::MoreThan(release)],
-            ">" => vec![Bound::AtLeast(Release {
-                numbers: behind(count - 1),
-                ..release
-            })],
-            "<" if release.released => vec![Bound::Below(release.numbers)],
-            "<" => vec![Bound::LessThan(release)],
-            "<=" if whole => vec![Bound::AtMost(release)],
-            "<=" => vec![Bound::Below(behind(count - 1))],
-            _ if whole => vec![Bound::AtLeast(release.clone()), Bound::AtMost(release)],
-            _ => vec![Bound::AtLeast(release), Bound::Below(behind(count - 1))],
+            "~" => releases.at_least(&release).below_numbers(behind(1)),
+            ">=" => releases.at_least(&release),
+            ">" if whole => releases.newer_than(&release),
+            ">" => releases.at_least(&Release::of_numbers(behind(last))),
+            "<" if release.is_prerelease() => releases.older_than(&release),
+            "<" => releases.below_numbers(numbers),
+            "<=" if whole => releases.at_most(&release),
+            "<=" => releases.below_numbers(behind(last)),
+            _ if whole => releases.at_least(&release).at_most(&release),
+            _ => releases.at_least(&release).below_numbers(behind(last)),
         };
-        self.bounds.extend(bounds);
-        Some(())
+        Some(Self {
+            releases,
+            pre: self.pre || release.is_prerelease(),
+        })
     }
-
-    fn holds(&self, release: &Release) -> bool {
-        let within = |bound: &Bound| match bound {
-            Bound::AtLeast(least) => release >= least,
-            Bound::MoreThan(less) => release > less,
-            Bound::Below(numbers) => release.numbers < *numbers,
-            Bound::LessThan(more) => release < more,
-            Bound::AtMost(most) => release <= most,
-        };
-        (self.pre || release.released) && self.bounds.iter().all(within)
-    }
-
-    /// The newest of these folders that it asks for. Of two names of one version the last bytewise.
-    pub(super) fn newest<'f>(&self, folders: &'f [String]) -> Option<&'f str> {
-        let releases = folders.iter().filter_map(|folder| Some((Release::read(folder)?, folder.as_str())));
-        let newest = releases.filter(|(release, _)| self.holds(release)).max()?;
-        Some(newest.1)
-    }
-}
-
-fn trimmed(mut numbers: Vec<u64>) -> Vec<u64> {
-    while numbers.last() == Some(&0) {
-        numbers.pop();
-    }
-    numbers
 }
 
 #[cfg(test)]
@@ -171,43 +78,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use proptest::prelude::*;
+    use std::cmp::Ordering;
 
-    #[test]
-    fn folders_are_ordered_as_the_versions_that_they_are() {
-        let ascending = [
-            "0.9",
-            "1.0.0-alpha",
-            "1.0.0-alpha.1",
-            "1.0.0-alpha.beta",
-            "1.0.0-rc.2",
-            "1.0.0-rc.11",
-            "v1.0",
-            "1.0.0.1",
-            "1.2.3",
-            "1.10.0",
-            "2026.08.1",
-            "2026.8.1.4.5",
-        ];
-        for pair in ascending.windows(2) {
-            assert!(Release::read(pair[0]).unwrap() < Release::read(pair[1]).unwrap(), "{pair:?}");
-        }
-        assert_eq!(Release::read("1.2"), Release::read("v1.2.0+build.5"));
-        for none in [
-            "",
-            "1",
-            "v",
-            "latest",
-            "1..2",
-            "1.x",
-            "-1.0",
-            "1.2-",
-            "1.2+",
-            "V1.2",
-            "1.2_3",
-            "99999999999999999999.0",
-        ] {
-            assert_eq!(Release::read(none), None, "{none:?}");
-        }
+    /// The newest of these folders that a range asks for, as the catalog finds it.
+    fn newest<'f>(range: &Range, folders: &[&'f str]) -> Option<&'f str> {
+        let asked = |folder: &&'f str| {
+            let release = Release::read(folder)?;
+            let key = release.sort_key(folder);
+            ((range.pre || !release.is_prerelease()) && range.releases.hold(&key)).then_some((key, *folder))
+        };
+        folders.iter().filter_map(asked).max().map(|(_, folder)| folder)
     }
 
     #[test]
@@ -226,9 +106,8 @@ mod tests {
             "2.0.0",
             "3.0-beta",
             "notes.d",
-        ]
-        .map(str::to_owned);
-        for (range, newest) in [
+        ];
+        for (range, wanted) in [
             ("latest", Some("2.0.0")),
             ("*", Some("2.0.0")),
             ("1", Some("1.10")),
@@ -252,22 +131,69 @@ mod tests {
             (">=3.0-0", Some("3.0-beta")),
             ("^7", None),
         ] {
-            assert_eq!(Range::read(range).unwrap().newest(&folders), newest, "{range}");
+            assert_eq!(newest(&Range::read(range).unwrap(), &folders), wanted, "{range}");
         }
-        assert_eq!(Range::read("latest").unwrap().with_pre(true).newest(&folders), Some("3.0-beta"));
-        for none in ["", "scope", "^", "^x", "latest2", "1.y", ">=", "1.2;3", ">>1", ","] {
+        assert_eq!(newest(&Range::read("latest").unwrap().with_pre(true), &folders), Some("3.0-beta"));
+        for none in ["", "scope", "^", "^x", "latest2", "1.y", ">=", "1.2;3", ">>1", ",", ">=1,x"] {
             assert_eq!(Range::read(none), None, "{none:?}");
         }
     }
 
+    /// What a bound says, told number by number, with nothing of how it is answered.
+    fn meets(sign: &str, given: &[u64], numbers: &[u64]) -> bool {
+        let at = |numbers: &[u64], index: usize| numbers.get(index).copied().unwrap_or(0);
+        let order = |count: usize| {
+            (0..count)
+                .map(|index| at(numbers, index).cmp(&at(given, index)))
+                .find(|order| order.is_ne())
+        };
+        let order = |count| order(count).unwrap_or(Ordering::Equal);
+        let all = given.len().max(numbers.len());
+        // A version that is not whole stands for all that begin as it does.
+        let named = if given.len() >= 3 { all } else { given.len() };
+        let first = given.iter().position(|number| *number > 0).unwrap_or(given.len() - 1);
+        match sign {
+            "^" => order(all).is_ge() && order(first + 1).is_eq(),
+            "~" => order(all).is_ge() && order(given.len().min(2)).is_eq(),
+            ">=" => order(all).is_ge(),
+            ">" => order(named).is_gt(),
+            "<" => order(all).is_lt(),
+            "<=" => order(named).is_le(),
+            _ => order(named).is_eq(),
+        }
+    }
+
+    fn numbers() -> impl Strategy<Value = Vec<u64>> {
+        prop::collection::vec(prop_oneof![0..3_u64, Just(10)], 1..5)
+    }
+
+    fn dotted(numbers: &[u64]) -> String {
+        numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+    }
+
     proptest! {
         #[test]
-        fn whatever_is_read_is_ordered_and_nothing_panics(text in "[v^~<>=]{0,2}[0-9]{1,20}(\\.[0-9]{1,20}){0,3}(-[0-9a-z.]{1,5})?|.{0,30}") {
+        fn a_bound_holds_what_it_says(
+            sign in prop::sample::select(vec!["^", "~", ">=", ">", "<", "<=", "=", ""]),
+            given in numbers(),
+            numbers in numbers().prop_filter("one is no release", |numbers| numbers.len() > 1),
+        ) {
+            let range = Range::read(&format!("{sign}{}", dotted(&given))).unwrap();
+            let held = newest(&range, &[&dotted(&numbers)]).is_some();
+            prop_assert_eq!(held, meets(sign, &given, &numbers), "{}{:?} {:?}", sign, given, numbers);
+        }
+
+        #[test]
+        fn bounds_hold_together_what_each_of_them_holds(a in numbers(), b in numbers(), folder in "[01]{1,2}(\\.[012]{1,2}){1,3}(-[ab])?") {
+            let [a, b] = [format!(">={}", dotted(&a)), format!("<={}", dotted(&b))];
+            let holds = |text: &str| newest(&Range::read(text).unwrap().with_pre(true), &[&folder]).is_some();
+            prop_assert_eq!(holds(&format!("{a},{b}")), holds(&a) && holds(&b));
+        }
+
+        #[test]
+        fn whatever_is_read_asks_for_something_or_nothing(text in "[v^~<>=]{0,2}[0-9]{1,20}(\\.[0-9]{1,20}){0,3}(-[0-9a-z.]{1,5})?|.{0,30}") {
             if let Some(range) = Range::read(&text) {
-                range.newest(&[text.clone(), "1.0".to_owned()]);
-            }
-            if let Some(release) = Release::read(&text) {
-                prop_assert_eq!(release.cmp(&release), std::cmp::Ordering::Equal);
+                newest(&range, &[&text, "1.0"]);
             }
         }
     }

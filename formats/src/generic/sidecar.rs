@@ -8,7 +8,7 @@ use crate::body::collect;
 use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
-use granary_storage::catalog::FileView;
+use granary_storage::catalog::{FileView, RepositoryId};
 use granary_storage::name::FilePath;
 use granary_storage::sums::{Sum, SumKind};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
@@ -16,11 +16,11 @@ use http::StatusCode;
 use serde_json::json;
 
 /// The file that a path beside it would be the checksum of, where there is one whose checksum is known.
-pub(super) async fn of(stores: &Stores, granted: &Granted<Op>, path: &FilePath) -> Result<Option<(FileView, Sum)>> {
-    let (Some(repository), Some((file, kind))) = (granted.repository(), beside(path)) else {
+pub(super) async fn of(stores: &Stores, repository: RepositoryId, path: &FilePath) -> Result<Option<(FileView, Sum)>> {
+    let Some((file, kind)) = beside(path) else {
         return Ok(None);
     };
-    let Some(file) = stores.catalog.file(repository.id, file).await? else {
+    let Some(file) = stores.catalog.file(repository, file).await? else {
         return Ok(None);
     };
     let sum = match kind {
@@ -33,7 +33,7 @@ pub(super) async fn of(stores: &Stores, granted: &Granted<Op>, path: &FilePath) 
 /// Holds what is sent against the file.
 ///
 /// # Errors
-/// `DigestMismatch` when it is not the file's checksum; `TooLarge` when it is longer than one is.
+/// As [`check`]; `TooLarge` when it is longer than a checksum is.
 pub(super) async fn verify(
     stores: &Stores,
     granted: &Granted<Op>,
@@ -42,22 +42,27 @@ pub(super) async fn verify(
     length: Option<u64>,
 ) -> Result<Reply> {
     let sent = collect(body, length, stores.limits.sidecar_bytes, What::File).await?;
-    let text = std::str::from_utf8(&sent).unwrap_or_default();
-    if checksum(text, sum.kind(), file.path.file_name()) != Some(sum) {
-        let sentence = format!(
-            "this is not the {} checksum of {}, which is {}",
-            sum.kind().as_str(),
-            file.path,
-            sum.hex()
-        );
-        return Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence));
-    }
+    check(&sent, &file, &sum)?;
     let told = json!({
         "repository": granted.op().repository.as_str(),
         "path": file.path.as_str(),
         "verified": sum.kind().as_str(),
     });
     Ok(json_reply(StatusCode::OK, format!("{told}\n")))
+}
+
+/// Whether what was sent is this checksum of a file.
+///
+/// # Errors
+/// `DigestMismatch` when it is not.
+pub(super) fn check(sent: &[u8], file: &FileView, sum: &Sum) -> Result<()> {
+    let text = std::str::from_utf8(sent).unwrap_or_default();
+    if checksum(text, sum.kind(), file.path.file_name()) == Some(*sum) {
+        return Ok(());
+    }
+    let (kind, hex) = (sum.kind().as_str(), sum.hex());
+    let sentence = format!("this is not the {kind} checksum of {}, which is {hex}", file.path);
+    Err(Error::new(ErrorKind::DigestMismatch, What::Digest, sentence))
 }
 
 /// The checksum that a text is: its digits alone, or a line of `sha256sum` (`<digits>  <name>`, `<digits> *<name>`) about

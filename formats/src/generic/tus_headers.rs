@@ -7,6 +7,7 @@ use crate::json_error;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use granary_storage::clock::Millis;
+use granary_storage::label::Labels;
 use granary_storage::limits::Limits;
 use granary_storage::name::FilePath;
 use granary_storage::sums::{Sum, SumKind};
@@ -23,7 +24,15 @@ const TUS_CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("tus-checksum
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+pub(super) const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
+pub(super) const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+
+/// The extensions of the protocol that are understood.
+const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation";
+
+/// What a key of `Upload-Metadata` begins with that sets a label of the file: `label.build`.
+const LABEL: &str = "label.";
 
 /// The checksums of a request's body that are understood, SHA-1 first: every server of the protocol has it.
 const CHECKSUMS: [SumKind; 3] = [SumKind::Sha1, SumKind::Sha256, SumKind::Md5];
@@ -56,6 +65,8 @@ pub struct Metadata {
     pub path: FilePath,
     /// `filetype` or `contentType`: its media type, where that says something.
     pub media_type: Option<String>,
+    /// `label.<key>`: its labels.
+    pub labels: Labels,
     /// As it came.
     pub text: String,
 }
@@ -64,27 +75,36 @@ impl Metadata {
     /// Understands the header: keys with values in base64, separated by commas.
     ///
     /// # Errors
-    /// `Invalid`/`Request` when it cannot be read or names no file; `Invalid`/`Name` when the name is no path.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// `Invalid`/`Request` when it cannot be read, names no file, or holds a label that breaks the grammar or the limits;
+    /// `Invalid`/`Name` when the name is no path.
+    pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self> {
         let bad = |why: String| Error::invalid(What::Request, why);
-        let (mut name, mut media_type) = (None, None);
+        let (mut name, mut media_type, mut labels) = (None, None, Labels::default());
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let (key, value) = entry.split_once(' ').unwrap_or((entry, ""));
             let value = STANDARD.decode(value.trim()).ok().and_then(|raw| String::from_utf8(raw).ok());
             match key {
                 "filename" => {
                     let value = value.ok_or_else(|| bad("the filename in Upload-Metadata is not UTF-8 in base64".into()))?;
-                    name = Some(value);
+                    if name.replace(value).is_some() {
+                        return Err(bad("Upload-Metadata names the file twice".into()));
+                    }
                 }
                 // Both are in use; what cannot be read is of no use here.
                 "filetype" | "contentType" => media_type = value.as_deref().and_then(media::named),
-                _ => {}
+                _ => {
+                    if let Some(label) = key.strip_prefix(LABEL) {
+                        let value = value.ok_or_else(|| bad(format!("the label {label} in Upload-Metadata is not UTF-8 in base64")))?;
+                        labels.add(label, &value, limits)?;
+                    }
+                }
             }
         }
         let name = name.ok_or_else(|| bad("Upload-Metadata has to name the file: filename, and its path in base64".into()))?;
         Ok(Self {
             path: name.parse()?,
             media_type,
+            labels,
             text: text.to_owned(),
         })
     }
@@ -113,12 +133,18 @@ fn algorithms() -> String {
     CHECKSUMS.map(SumKind::as_str).join(",")
 }
 
+/// Whether the body is of the one type that the protocol knows.
+pub(super) fn is_typed(head: &Head<'_>) -> bool {
+    let value = head.header("content-type");
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/offset+octet-stream"))
+}
+
 /// The answer to `OPTIONS`: what this server can.
 pub(super) fn options(limits: &Limits) -> Reply {
     Reply::new(StatusCode::NO_CONTENT)
         .header(TUS_RESUMABLE, VERSION)
         .header(TUS_VERSION, VERSION)
-        .header(TUS_EXTENSION, "creation,expiration,checksum,termination")
+        .header(TUS_EXTENSION, EXTENSIONS)
         .header(TUS_MAX_SIZE, limits.blob_bytes.to_string())
         .header(TUS_CHECKSUM_ALGORITHM, algorithms())
 }
@@ -146,5 +172,31 @@ pub(super) fn standing(reply: Reply, offset: u64, expires_at: Option<Millis>) ->
     match expires_at {
         Some(at) => reply.header(UPLOAD_EXPIRES, http_date(at)),
         None => reply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn metadata_names_what_was_written_into_it(path in "[a-zé ]{1,8}(/[a-z]{1,8}){0,3}", key in "[a-z]{1,8}", value in "[^\\p{Cc}]{0,20}") {
+            let (name, label) = (STANDARD.encode(&path), STANDARD.encode(&value));
+            let text = format!("label.{key} {label},is_private, filename {name}");
+            if let Ok(path) = path.parse::<FilePath>() {
+                let metadata = Metadata::parse(&text, &Limits::default()).unwrap();
+                prop_assert_eq!(metadata.path, path);
+                prop_assert_eq!(metadata.labels.iter().collect::<Vec<_>>(), [(&*key, &*value)]);
+                prop_assert_eq!(metadata.text, text);
+            }
+        }
+
+        #[test]
+        fn no_metadata_makes_the_parser_panic(text in "((filename|label\\.|filetype)?[ ,=A-Za-z0-9+/.-]{0,12}){0,6}|\\PC{0,60}") {
+            let _ = Metadata::parse(&text, &Limits::default());
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! What can be asked of an upload by tus: `/uploads/<id>`.
 
-use super::tus_headers::{UPLOAD_OFFSET, checksum, is_spoken, number};
-use crate::body::content_length;
+use super::tus_fill::Piece;
+use super::tus_headers::{UPLOAD_LENGTH, UPLOAD_OFFSET, is_spoken, is_typed, number};
 use crate::gate::Needs;
 use crate::handler::{Head, Operation, method_not_allowed};
 use granary_storage::blob::UploadId;
 use granary_storage::name::{Reference, RepositoryName};
-use granary_storage::sums::Sum;
 use granary_storage::{Error, Result, What};
 use http::Method;
 
@@ -26,10 +25,10 @@ pub enum Act {
         id: UploadId,
         /// `Upload-Offset`.
         offset: Option<u64>,
-        /// `Content-Length`.
-        length: Option<u64>,
-        /// `Upload-Checksum`.
-        checksum: Option<Sum>,
+        /// `Upload-Length`, of one that began without.
+        total: Option<u64>,
+        /// The body.
+        piece: Piece,
         /// Whether the body is of the one type that the protocol knows.
         typed: bool,
     },
@@ -42,8 +41,8 @@ pub enum Act {
 
 /// An operation, and whether it is of the version that is spoken.
 ///
-/// The repository is known to the session alone. So nothing but a login is asked at first, and the right to push
-/// there once the session is found: on every request.
+/// The repository is known to the session alone. So nothing but a login is asked at first, and the right to store
+/// there once dispatch has found the session: on every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Op {
     /// `Tus-Resumable`.
@@ -59,6 +58,13 @@ impl Operation for Op {
 
     fn repository(&self) -> Option<&RepositoryName> {
         None
+    }
+
+    fn goes_on_with(&self) -> Option<UploadId> {
+        match &self.act {
+            Act::UploadStatus { id } | Act::Append { id, .. } | Act::CancelUpload { id } => Some(*id).filter(|_| self.spoken),
+            Act::UploadOptions => None,
+        }
     }
 
     fn serves(&self) -> Option<&Reference> {
@@ -90,11 +96,9 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
         Method::PATCH => Act::Append {
             id,
             offset: number(head, &UPLOAD_OFFSET)?,
-            length: content_length(head)?,
-            checksum: checksum(head)?,
-            typed: head
-                .header("content-type")
-                .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/offset+octet-stream")),
+            total: number(head, &UPLOAD_LENGTH)?,
+            piece: Piece::of(head)?,
+            typed: is_typed(head),
         },
         Method::DELETE => Act::CancelUpload { id },
         _ => return Err(method_not_allowed("HEAD, PATCH, DELETE, OPTIONS")),

@@ -23,6 +23,8 @@ stories! {
     a_piece_that_does_not_belong_where_the_upload_stands_changes_nothing
     a_piece_with_another_checksum_is_undone
     a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum
+    a_long_request_is_acknowledged_on_its_way
+    of_pieces_that_come_at_once_one_counts
     more_than_was_announced_is_refused
     what_may_not_be_stored_is_refused_for_good
     an_upload_is_its_principals_alone_and_access_is_asked_on_every_request
@@ -32,14 +34,14 @@ stories! {
     requests_that_cannot_be_understood_are_refused_with_a_sentence
 }
 
-const ROOT: &str = "/generic/acme/firmware/";
-const FW: &str = "/generic/acme/firmware/1.2/fw.bin";
+pub(super) const ROOT: &str = "/generic/acme/firmware/";
+pub(super) const FW: &str = "/generic/acme/firmware/1.2/fw.bin";
 
-fn tus(request: Request) -> Request {
+pub(super) fn tus(request: Request) -> Request {
     request.header("tus-resumable", "1.0.0")
 }
 
-fn creation(path: &str, length: usize) -> Request {
+pub(super) fn creation(path: &str, length: usize) -> Request {
     let metadata = format!("filename {},filetype {}", STANDARD.encode(path), STANDARD.encode("text/csv"));
     tus(Request::post(ROOT))
         .header("upload-length", length.to_string())
@@ -47,33 +49,38 @@ fn creation(path: &str, length: usize) -> Request {
 }
 
 /// Opens an upload of so many bytes; gives its address.
-async fn begun(world: &World, path: &str, length: usize) -> String {
+pub(super) async fn begun(world: &World, path: &str, length: usize) -> String {
     let answer = world.open().ask(&creation(path, length)).await.expect(201);
     answer.header("location").unwrap().to_owned()
 }
 
-fn piece(at: &str, offset: usize, bytes: &'static str) -> Request {
+pub(super) fn piece(at: &str, offset: usize, bytes: &'static str) -> Request {
     tus(Request::patch(at))
         .header("upload-offset", offset.to_string())
         .header("content-type", "application/offset+octet-stream")
         .body(bytes)
 }
 
-fn summed(request: Request, sum: &Sum) -> Request {
+pub(super) fn summed(request: Request, sum: &Sum) -> Request {
     let value = format!("{} {}", sum.kind().as_str(), STANDARD.encode(sum.as_bytes()));
     request.header("upload-checksum", value)
 }
 
-async fn send(world: &World, request: &Request) -> Answer {
+pub(super) fn without(mut request: Request, header: &str) -> Request {
+    request.headers.retain(|(name, _)| *name != header);
+    request
+}
+
+pub(super) async fn send(world: &World, request: &Request) -> Answer {
     world.open().ask(request).await
 }
 
-async fn head(world: &World, at: &str) -> Answer {
+pub(super) async fn head(world: &World, at: &str) -> Answer {
     send(world, &tus(Request::new(Method::HEAD, at))).await
 }
 
 #[track_caller]
-fn stands(answer: &Answer, offset: &str) {
+pub(super) fn stands(answer: &Answer, offset: &str) {
     assert_eq!(answer.header("upload-offset"), Some(offset), "{answer:?}");
     assert_eq!(answer.header("tus-resumable"), Some("1.0.0"), "{answer:?}");
 }
@@ -84,7 +91,10 @@ async fn a_server_says_what_it_can_and_which_version_it_speaks(world: World) {
         for (header, value) in [
             ("tus-resumable", "1.0.0"),
             ("tus-version", "1.0.0"),
-            ("tus-extension", "creation,expiration,checksum,termination"),
+            (
+                "tus-extension",
+                "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation",
+            ),
             ("tus-max-size", "107374182400"),
             ("tus-checksum-algorithm", "sha1,sha256,md5"),
         ] {
@@ -101,9 +111,7 @@ async fn a_server_says_what_it_can_and_which_version_it_speaks(world: World) {
     ] {
         let older = send(&world, &request.clone().header("tus-resumable", "0.2.2")).await.expect(412);
         assert_eq!(older.header("tus-version"), Some("1.0.0"));
-        let mut none = request;
-        none.headers.retain(|(name, _)| *name != "tus-resumable");
-        send(&world, &none).await.expect(412);
+        send(&world, &without(request, "tus-resumable")).await.expect(412);
     }
     assert_eq!(world.snapshot().await, before);
     stands(&head(&world, &at).await.expect(200), "0");
@@ -186,8 +194,7 @@ async fn a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum(world: World) 
     world.open().ask_with(&whole, cut()).await.expect(400);
     stands(&head(&world, &at).await.expect(200), "3");
     // All bytes came, and the request broke off behind them: the file is made for who asks.
-    let mut rest = piece(&at, 3, "def");
-    rest.headers.retain(|(name, _)| *name != "content-length");
+    let rest = without(piece(&at, 3, "def"), "content-length");
     let cut = broken(Bytes::from_static(b"def"), Error::invalid(What::Size, "the body ended early"));
     world.open().ask_with(&rest, cut).await.expect(400);
     send(&world, &Request::get(FW)).await.expect(404);
@@ -195,12 +202,41 @@ async fn a_piece_that_breaks_off_is_kept_unless_it_has_a_checksum(world: World) 
     assert_eq!(send(&world, &Request::get(FW)).await.expect(200).body, "abcdef");
 }
 
+async fn a_long_request_is_acknowledged_on_its_way(world: World) {
+    let often = Limits {
+        upload_acknowledge: 2,
+        ..Limits::default()
+    };
+    for (limits, kept) in [(often, "3"), (Limits::default(), "0")] {
+        let at = begun(&world, "1.2/fw.bin", 6).await;
+        let cut = broken(Bytes::from_static(b"abc"), Error::internal("the disk fails"));
+        let door = world.limited(FakeGate::open(), limits);
+        door.ask_with(&piece(&at, 0, "abcdef"), cut).await.expect(500);
+        stands(&head(&world, &at).await.expect(200), kept);
+    }
+}
+
+async fn of_pieces_that_come_at_once_one_counts(world: World) {
+    let at = begun(&world, "1.2/fw.bin", 6).await;
+    let door = world.open();
+    for (offset, bytes) in [(0, "abc"), (3, "def")] {
+        let request = piece(&at, offset, bytes);
+        let answers = futures_util::future::join_all((0..8).map(|_| door.ask(&request))).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert!(statuses.contains(&204), "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 204 | 409)), "{statuses:?}");
+        stands(&head(&world, &at).await.expect(200), &(offset + 3).to_string());
+    }
+    assert_eq!(send(&world, &Request::get(FW)).await.body, "abcdef");
+    let after = world.snapshot().await;
+    assert_eq!((after.blobs.len(), after.orphans.len()), (1, 0));
+}
+
 async fn more_than_was_announced_is_refused(world: World) {
     let at = begun(&world, "1.2/fw.bin", 3).await;
-    let mut more = piece(&at, 0, "abcdef");
+    let more = piece(&at, 0, "abcdef");
     send(&world, &more).await.expect(413);
-    more.headers.retain(|(name, _)| *name != "content-length");
-    send(&world, &more).await.expect(413);
+    send(&world, &without(more, "content-length")).await.expect(413);
     stands(&head(&world, &at).await.expect(200), "0");
     let small = Limits {
         blob_bytes: 5,
@@ -219,9 +255,7 @@ async fn what_may_not_be_stored_is_refused_for_good(world: World) {
         send(&world, &creation(path, 3)).await.expect(412);
     }
     send(&world, &piece(&folder, 0, "abc")).await.expect(412);
-    // The gate says no to the second question, whether the path may be overwritten.
-    let door = world.behind(FakeGate::refusing_overwrites());
-    door.ask(&piece(&late, 0, "abc")).await.expect(412);
+    developer().ask(&piece(&late, 0, "abc")).await.expect(412);
     assert_eq!(send(&world, &Request::get(FW)).await.body, "first");
     for at in [&late, &folder] {
         head(&world, at).await.expect(404);
@@ -316,8 +350,14 @@ async fn requests_that_cannot_be_understood_are_refused_with_a_sentence(world: W
         creation().header("upload-metadata", format!("filename {}", STANDARD.encode("../up"))),
         creation().header("upload-metadata", format!("filename {}", STANDARD.encode("folder/"))),
         creation().header("upload-metadata", format!("filename {}", STANDARD.encode("@latest/fw.bin"))),
-        creation().header("upload-concat", "partial"),
+        creation().header("upload-metadata", "filename YQ==,filename YQ=="),
+        creation().header("upload-metadata", "filename YQ==,label.os !"),
+        creation().header("upload-metadata", "filename YQ==,label.-os bGludXg="),
+        creation().header("upload-metadata", "filename YQ==,label.os YQ==,label.OS Yg=="),
         creation().header("upload-defer-length", "1"),
+        without(creation(), "upload-length"),
+        without(creation(), "upload-length").header("upload-defer-length", "2"),
+        piece(&at, 0, "abc").header("upload-length", "7"),
         piece(&at, 0, "abc").header("upload-offset", "x"),
         piece(&at, 0, "abc").header("upload-checksum", "sha1"),
         piece(&at, 0, "abc").header("upload-checksum", "crc32 AAAA"),
@@ -326,9 +366,7 @@ async fn requests_that_cannot_be_understood_are_refused_with_a_sentence(world: W
         let answer = send(&world, &request).await.expect(400);
         assert!(!answer.json()["error"].as_str().unwrap().is_empty());
     }
-    let mut nowhere = piece(&at, 0, "abc");
-    nowhere.headers.retain(|(name, _)| *name != "upload-offset");
-    send(&world, &nowhere).await.expect(400);
+    send(&world, &without(piece(&at, 0, "abc"), "upload-offset")).await.expect(400);
     for at in ["/uploads/x", "/uploads/11111111-1111-4111-8111-111111111111/", "/uploads/a/b"] {
         head(&world, at).await.expect(404);
     }

@@ -116,6 +116,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "An upload session without a request for this long is removed.",
     ),
     setting(
+        "limits.upload_acknowledge",
+        "16MiB",
+        "Bytes of one request to an upload by tus after which what came is acknowledged: no more than this is sent again after the server dies.",
+    ),
+    setting("limits.upload_parts", "256", "Parts that are joined into one file by tus, at most."),
+    setting(
         "limits.blob_lease",
         "24h",
         "How long an uploaded blob is kept that no manifest names yet.",
@@ -232,11 +238,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "limits.chart_index_cache",
         "256MiB",
         "Memory for indexes of charts that are kept between requests, at most.",
-    ),
-    setting(
-        "limits.release_folders",
-        "5000",
-        "First folders and files of a repository that are looked at to find its newest release, at most; beyond, the release is to be named.",
     ),
     setting(
         "limits.folder_archive_files",

@@ -72,6 +72,10 @@ impl MemoryWriter {
     }
 }
 
+fn gone() -> Error {
+    Error::not_found(What::Upload, "the upload's bytes are gone; start again")
+}
+
 #[async_trait]
 impl BlobStore for MemoryStore {
     async fn begin(&self, upload: UploadId, algorithm: Algorithm) -> Result<Box<dyn BlobWriter>> {
@@ -80,13 +84,41 @@ impl BlobStore for MemoryStore {
 
     async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>> {
         let held = self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.clone());
-        let mut bytes = held.ok_or_else(|| Error::not_found(What::Upload, "the upload's bytes are gone; start again"))?;
+        let mut bytes = held.ok_or_else(gone)?;
         bytes.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
         Ok(self.writer(upload, algorithm, bytes))
     }
 
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
         Ok(self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.len() as u64))
+    }
+
+    async fn read_upload(&self, upload: UploadId, length: u64) -> Result<ByteStream> {
+        let held = self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.clone().freeze());
+        let wanted = usize::try_from(length).ok();
+        let bytes = held.zip(wanted).filter(|(held, wanted)| *wanted <= held.len());
+        let (bytes, wanted) = bytes.ok_or_else(gone)?;
+        Ok(Box::pin(stream::iter([Ok(bytes.slice(..wanted))])))
+    }
+
+    async fn sealed(&self, upload: UploadId) -> Result<Option<VerifiedBlob>> {
+        let mut content = self.content();
+        let Some(old) = content.blobs.keys().find(|key| key.is_of(upload)).cloned() else {
+            return Ok(None);
+        };
+        let Some((digest, (bytes, _))) = old.digest().zip(content.blobs.remove(&old)) else {
+            return Ok(None);
+        };
+        let key = StorageKey::new(&digest, &upload.next());
+        let blob = Blob {
+            digest,
+            size: bytes.len() as u64,
+            key: key.clone(),
+            checksums: Checksums::of(&bytes),
+        };
+        let sums = FileSums::of(&bytes);
+        content.blobs.insert(key, (bytes, clock::now()));
+        Ok(Some(VerifiedBlob::new(blob, Some(sums))))
     }
 
     async fn discard(&self, upload: UploadId) -> Result<()> {

@@ -40,7 +40,7 @@ impl UploadId {
         Self(uuid::Uuid::new_v4())
     }
 
-    /// The one after this, for a second key where this one's is taken. As random as this one, so that nobody else has it;
+    /// The one after this, which differs in the first 32 bits alone, for a second key where this one's is taken. As random as this one, so that nobody else has it;
     /// and always the same, so that a test which is run again does the same again.
     fn next(self) -> Self {
         Self(uuid::Uuid::from_u128(self.0.as_u128().wrapping_add(1 << 96)))
@@ -81,6 +81,12 @@ impl StorageKey {
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is one that `upload` may have got: its own, or one after it.
+    fn is_of(&self, upload: UploadId) -> bool {
+        let id = self.0.rsplit_once('.').and_then(|(_, id)| id.parse::<UploadId>().ok());
+        id.is_some_and(|id| (id.0.as_u128() ^ upload.0.as_u128()) << 32 == 0)
     }
 
     /// The digest that the key promises.
@@ -221,6 +227,17 @@ pub trait BlobStore: Send + Sync + 'static {
 
     /// Bytes that an upload holds, or `None` when there is nothing of it.
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>>;
+
+    /// The first `length` bytes that an upload holds, for joining it to others. They are as they were written, and proved by nothing.
+    ///
+    /// # Errors
+    /// `NotFound`/`Upload` when the store holds nothing of it, or less.
+    async fn read_upload(&self, upload: UploadId, length: u64) -> Result<ByteStream>;
+
+    /// The blob that an upload became, its bytes proved anew and made durable under another key: for one whose row is
+    /// still to be written, because the process died or the catalog failed in between. Only for who knows that no row
+    /// names it, and that nobody is about to write one. Looks through all that the store holds.
+    async fn sealed(&self, upload: UploadId) -> Result<Option<VerifiedBlob>>;
 
     /// Throws an upload's bytes away. Absent is fine.
     async fn discard(&self, upload: UploadId) -> Result<()>;

@@ -8,7 +8,7 @@ use super::charts::{AfterUnlisted, Chart, ChartVersion, ChartsUnder, LateProvena
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
-use super::tus::{NewTusUpload, TusUpload};
+use super::tus::{NewTusUpload, NewTusWhole, TusUpload};
 use crate::access::{Role, Visible};
 use crate::blob::{Blob, StorageKey, UploadId};
 use crate::clock::Millis;
@@ -18,6 +18,7 @@ use crate::failpoint;
 use crate::label::Labels;
 use crate::name::{FilePath, ProjectName, Reference, RepositoryName, Tag};
 use crate::prefix::Prefix;
+use crate::release::Releases;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -446,8 +447,10 @@ units! {
     /// `Invalid`/`Request` when there would be too many.
     pub write label_file(at: Arc<RelabelFile>) -> Option<Labels> => label_file
         forgets |cache, _| cache.files.forget(&(at.repository, at.path.clone()));
-    /// First folders whose names begin as a version does; `None` when there are more than `most` such names.
-    pub read release_folders(repository: RepositoryId, most: usize) -> Option<Vec<String>> => release_folders;
+    /// The newest of these releases that holds a file, pre-releases among them where `pre` says so.
+    pub read newest_release(repository: RepositoryId, among: Releases, pre: bool) -> Option<String> => newest_release;
+    /// Of these releases those that hold a file, pre-releases too, the newest first.
+    pub read releases(repository: RepositoryId, among: Releases, limit: usize) -> Vec<ReleaseEntry> => releases;
     /// Content that is here and that may be read, in `limit` of the places that hold it in something live.
     pub read held(digest: Digest, visible: Visible, limit: usize) -> Option<HeldContent> => held;
     /// Moves a file to the trash; whether there was one. `PreconditionFailed`/`File`.
@@ -456,11 +459,24 @@ units! {
 
     /// Remembers what a session's bytes are to become.
     pub note add_tus_upload(new: NewTusUpload) -> () => add_tus_upload;
+    /// Remembers that a session is to become what its parts are together, and opens it. The same parts with the same
+    /// metadata are the same upload, if it is there already. `NotFound`/`Upload` for a part that is not known to the
+    /// principal in this repository; `Invalid`/`Upload` for what is no part; `PreconditionFailed`/`Upload` for one that
+    /// has not all its bytes, or belongs to another whole; `TooLarge`/`File`; `TooManyRequests`/`Upload`.
+    pub note join_tus_uploads(new: Arc<NewTusWhole>) -> TusUpload => join_tus_uploads;
+    /// The parts of an upload that is made of such, in their order, with their lengths.
+    pub read tus_parts(id: UploadId) -> Vec<(UploadId, u64)> => tus_parts;
     /// What an upload of this principal is to become, or became.
     pub read tus_upload(id: UploadId, principal: Arc<str>) -> Option<TusUpload> => tus_upload;
-    /// Remembers that the file of an upload is stored.
+    /// Says how long an upload will be that began without a length; whether it had none.
+    pub note settle_tus_length(id: UploadId, length: u64) -> bool => settle_tus_length;
+    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end.
+    /// As [`Catalog::put_file`].
+    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> FileStored => land_tus_file
+        forgets |cache, _| cache.forget_file(&new);
+    /// Remembers that an upload came to its end without a file of its own.
     pub note finish_tus_upload(id: UploadId) -> () => finish_tus_upload;
-    /// Forgets an upload.
+    /// Forgets an upload; its parts are free for another.
     pub note forget_tus_upload(id: UploadId) -> () => forget_tus_upload;
     /// Forgets the uploads whose time and session are over; how many.
     pub note sweep_tus_uploads(now: Millis) -> u64 => sweep_tus_uploads;

@@ -1,16 +1,20 @@
 //! What goes into the catalog and what comes out, as plain values.
 //! How rows look is `schema.rs`; how they are read and written is `queries/`.
 
+mod accounts;
+mod checks;
+mod files;
+
+pub use accounts::*;
+pub use checks::*;
+pub use files::*;
+
 use super::charts::{NewChart, Over};
-use crate::access::Role;
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
-use crate::label::{LabelChanges, Labels};
-use crate::name::{FilePath, ProjectName, RepositoryName, Tag};
-use crate::sums::FileSums;
+use crate::name::{ProjectName, RepositoryName, Tag};
 use bytes::Bytes;
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// The number of an account.
@@ -99,6 +103,8 @@ pub struct NewBlob {
     /// The upload session to close in the same transaction. When it has been closed since, the commit fails with
     /// `Conflict`/`Upload`.
     pub session: Option<UploadId>,
+    /// Whether the upload by tus of that session remembers, in the same transaction, that this is what it became.
+    pub remembered: bool,
     /// How long the link holds without a manifest.
     pub lease_until: Millis,
     /// The principal's name.
@@ -400,264 +406,6 @@ pub struct Referrers {
     pub more: bool,
     /// What a format answers with it, made once and kept as long as the page is.
     pub rendered: OnceLock<Bytes>,
-}
-
-/// A file to be stored under a path. Its bytes are linked in the repository already.
-#[derive(Clone, Debug)]
-pub struct NewFile {
-    /// The repository.
-    pub repository: RepositoryId,
-    /// The path.
-    pub path: FilePath,
-    /// The digest of the bytes.
-    pub digest: Digest,
-    /// How many bytes.
-    pub size: u64,
-    /// The media type that the client named.
-    pub media_type: Option<String>,
-    /// What must hold for the path.
-    pub condition: Condition,
-    /// Its labels. Where the path holds just this content already, none leave those that it has.
-    pub labels: Labels,
-    /// Whether the caller may store other content under an existing path, or other labels.
-    pub may_overwrite: bool,
-    /// Whether what the path held was damaged before these bytes came ([`FilePlace::damaged`]). Where they are the same
-    /// again, they mend it, which no condition on what is there stands against.
-    pub mends: bool,
-    /// The repository whose live content the bytes are, where they did not come with the request: they are linked in
-    /// the same transaction.
-    pub source: Option<RepositoryId>,
-    /// The principal's name.
-    pub by: Arc<str>,
-}
-
-/// Changes of a file's labels.
-#[derive(Clone, Debug)]
-pub struct RelabelFile {
-    /// The repository.
-    pub repository: RepositoryId,
-    /// The path.
-    pub path: FilePath,
-    /// The changes.
-    pub changes: LabelChanges,
-    /// What must hold for the path.
-    pub condition: Condition,
-    /// Labels that it may have in the end, at most.
-    pub most: usize,
-    /// The principal's name.
-    pub by: Arc<str>,
-}
-
-/// Something live that holds some content, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The repository.
-    pub repository: Repository,
-    /// The manifest or the file.
-    pub artifact: Digest,
-    /// A path of it, where it is a file.
-    pub path: Option<FilePath>,
-}
-
-/// Content that is here, as far as somebody may read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldContent {
-    /// How many bytes.
-    pub size: u64,
-    /// The checksums, where they are known.
-    pub sums: Option<FileSums>,
-    /// Where it can be read; at least one.
-    pub holders: Vec<Holder>,
-}
-
-/// How a file came to rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileStored {
-    /// The path was free.
-    Created,
-    /// The path held this content before.
-    Replaced(Digest),
-    /// The path holds just this content already; its labels or its media type were changed.
-    Relabelled,
-    /// The path holds just this content already; nothing was changed.
-    Unchanged,
-}
-
-/// What stands at a path, as far as storing a file there is concerned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FilePlace {
-    /// The content of the file that is there.
-    pub current: Option<Digest>,
-    /// Since when.
-    pub changed: Option<Changed>,
-    /// Whether its bytes were found damaged, and are set aside until they are stored again.
-    pub damaged: bool,
-    /// The files beside it that are named as its checksums are (`fw.bin.sha256`), as far as they can be read.
-    pub sidecars: Vec<FileView>,
-    /// A file that would have to be a folder, or one in the folder that would have to be a file.
-    pub in_the_way: Option<String>,
-}
-
-/// A file as it goes out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileView {
-    /// Its path.
-    pub path: FilePath,
-    /// Its bytes.
-    pub blob: Blob,
-    /// Whether these were found damaged, and are set aside until they are stored again.
-    pub damaged: bool,
-    /// The media type that the client named.
-    pub media_type: Option<Arc<str>>,
-    /// Its checksums, where they are known.
-    pub sums: Option<FileSums>,
-    /// Its labels.
-    pub labels: Labels,
-    /// When the path was last pointed at other content.
-    pub updated_at: Millis,
-    /// By whom.
-    pub updated_by: Arc<str>,
-}
-
-/// What a folder holds directly.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FolderEntry {
-    /// A folder, by its name.
-    Folder(String),
-    /// A file.
-    File {
-        /// Its name in the folder; its path from there, where the files of all folders below are listed.
-        name: String,
-        /// Its digest.
-        digest: Digest,
-        /// How many bytes.
-        size: u64,
-        /// The media type that the client named.
-        media_type: Option<String>,
-        /// When the path was last pointed at other content.
-        updated_at: Millis,
-        /// By whom.
-        updated_by: String,
-        /// Whether its bytes were found damaged: it cannot be read until they are stored again.
-        damaged: bool,
-    },
-}
-
-impl FolderEntry {
-    /// What a page that begins after this entry names: a folder's name ends in `/`.
-    pub fn marker(&self) -> String {
-        match self {
-            Self::Folder(name) => format!("{name}/"),
-            Self::File { name, .. } => name.clone(),
-        }
-    }
-}
-
-/// A blob as the check of the whole store sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlobCheck {
-    /// The blob.
-    pub blob: Blob,
-    /// Its state in the catalog.
-    pub state: String,
-}
-
-/// A live artifact as the check of the whole store sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArtifactCheck {
-    /// Its repository.
-    pub repository: RepositoryId,
-    /// That repository's name.
-    pub name: String,
-    /// Its digest.
-    pub digest: Digest,
-    /// Whether its bytes are there and have that digest.
-    pub intact: bool,
-    /// What it needs and the repository lacks.
-    pub missing: Vec<Digest>,
-}
-
-/// A live tag, or the path of a live file, as the check of the whole store sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VersionCheck {
-    /// Its repository.
-    pub repository: RepositoryId,
-    /// That repository's name.
-    pub name: String,
-    /// The tag or path.
-    pub version: String,
-    /// What it points at.
-    pub digest: Digest,
-    /// Whether that is live.
-    pub live: bool,
-    /// Whether its history ends with that.
-    pub recorded: bool,
-}
-
-/// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its number.
-    pub id: AccountId,
-    /// Its name.
-    pub name: Arc<str>,
-    /// The password's hash in PHC form.
-    pub password_hash: Arc<str>,
-    /// Whether it administers the whole system.
-    pub admin: bool,
-    /// Whether it is switched off.
-    pub disabled: bool,
-    /// Grows with every change of password or state; a token of an older generation is dead.
-    pub generation: i64,
-    /// When it was made.
-    pub created_at: Millis,
-}
-
-/// What the gate needs to know of an account: read on every request, so kept in memory on one node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountFacts {
-    /// The account's number.
-    pub id: AccountId,
-    /// Its name.
-    pub name: Arc<str>,
-    /// Whether it administers the whole system.
-    pub admin: bool,
-    /// Whether it is switched off.
-    pub disabled: bool,
-    /// Its generation.
-    pub generation: i64,
-    /// Its role in each project.
-    pub roles: HashMap<ProjectId, Role>,
-}
-
-/// A key that signs tokens.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningKey {
-    /// Its id, the `kid` of a token's header.
-    pub id: String,
-    /// The private key, PKCS #8 (RFC 5958).
-    pub pkcs8: Vec<u8>,
-    /// When it was made.
-    pub created_at: Millis,
-}
-
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// A refresh token, known by its hash only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefreshToken {
-    /// SHA-256 of the token, hexadecimal.
-    pub hash: String,
-    /// Whose it is.
-    pub account: AccountId,
-    /// The account's generation when it was issued; an older one is dead.
-    pub generation: i64,
-    /// When it ends.
-    pub expires_at: Millis,
 }
 
 /// One numbered row for everything that changed.

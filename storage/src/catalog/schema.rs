@@ -89,6 +89,9 @@ diesel::table! {
         state -> Text,
         media_type -> Nullable<Text>,
         labels -> Text,
+        release -> Nullable<Text>,
+        release_key -> Nullable<Text>,
+        prerelease -> Nullable<Bool>,
     }
 }
 
@@ -238,8 +241,12 @@ diesel::table! {
         id -> Text,
         repository -> BigInt,
         principal -> Text,
-        length -> BigInt,
+        length -> Nullable<BigInt>,
         metadata -> Text,
+        concat -> Nullable<Text>,
+        part_of -> Nullable<Text>,
+        place -> Nullable<BigInt>,
+        digest -> Nullable<Text>,
         done -> Bool,
         expires_at -> BigInt,
     }

@@ -1,6 +1,7 @@
 //! The path of a file within its repository: the version name of generic files.
 
 use crate::error::{Error, Result, What};
+use crate::release::Release;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -31,6 +32,12 @@ impl FilePath {
     /// The folders above it, the outermost first: `a` and `a/b` for `a/b/c`.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('/').map(|(at, _)| &self.0[..at])
+    }
+
+    /// The release that the file is part of, and its name: the first folder, where it reads as a version.
+    pub fn release(&self) -> Option<(&str, Release)> {
+        let (folder, _) = self.0.split_once('/')?;
+        Some((folder, Release::read(folder)?))
     }
 
     /// The path without `suffix`, where something is left of its last segment.

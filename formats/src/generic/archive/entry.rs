@@ -5,7 +5,7 @@ use super::unpack::{Coding, Unpacked, is_too_packed, too_packed};
 use super::{Kind, Within, fault, level, no_entry, tar, zip};
 use crate::conditions::{ReadConditions, http_date};
 use crate::dispatch::Granted;
-use crate::generic::files::{ASK_AGAIN, guarded};
+use crate::generic::files::{ASK_AGAIN, changed, guarded};
 use crate::generic::media;
 use crate::generic::op::Op;
 use crate::handler::{Reply, ReplyBody};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 use futures_util::{StreamExt as _, stream};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{AccountId, Changed, FileView};
+use granary_storage::catalog::{AccountId, FileView};
 use granary_storage::name::FilePath;
 use granary_storage::{Digest, Error, Result, Stores};
 use http::StatusCode;
@@ -57,7 +57,8 @@ pub(in crate::generic) async fn read(
             .header(CACHE_CONTROL, ASK_AGAIN)
             .header(ACCEPT_RANGES, "none")
     };
-    if conditions.not_modified(&tag.to_string(), Some(Changed::at(archive.updated_at)))? {
+    let changed = changed(stores, granted, archive, conditions).await?;
+    if conditions.not_modified(&tag.to_string(), Some(changed))? {
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     let media_type = media::of(None, inside.file_name());

@@ -4,6 +4,7 @@ use super::level::{Held, Level};
 use super::unpack::{Coding, Unpacked};
 use super::{Kind, Within, fault, no_entry, tar, zip};
 use crate::dispatch::Granted;
+use crate::generic::files::check_sound;
 use crate::generic::listing::{Entry, Shown};
 use crate::generic::op::Op;
 use crate::paging::Page;
@@ -13,6 +14,7 @@ use granary_storage::{Error, Result, Stores};
 /// `GET` and `HEAD …/<archive>!/` and `…/<archive>!/<folder>/`: what is shown of it.
 pub(in crate::generic) async fn list(stores: &Stores, granted: &Granted<Op>, within: &Within, page: &Page) -> Result<Shown> {
     let archive = granted.file().ok_or_else(no_entry)?;
+    check_sound(archive)?;
     let level = Level::new(within.inside.as_ref(), page.after.clone(), page.limit + 1);
     let reader = granted.principal().account;
     let level = match within.kind {

@@ -14,14 +14,13 @@ pub(super) mod zip;
 
 use super::files::ASK_AGAIN;
 use super::op::{Act, Op};
-use crate::conditions::http_date;
 use crate::dispatch::{Granted, WARNING, warning};
 use crate::handler::{Head, Reply, ReplyBody};
 use granary_storage::catalog::RepositoryId;
 use granary_storage::name::{FilePath, RepositoryName};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use walk::{Walk, Walked};
 
@@ -106,7 +105,6 @@ struct Measured {
     seen: Digest,
     /// The bytes of the archive, where they can be known.
     len: u64,
-    updated_at: i64,
     warnings: Vec<String>,
 }
 
@@ -135,14 +133,13 @@ pub(super) async fn fetch(stores: &Stores, granted: &Granted<Op>) -> Result<Repl
     let plain = |status| {
         let reply = Reply::new(status)
             .header(ETAG, format!("\"{tag}\""))
-            .header(LAST_MODIFIED, http_date(measured.updated_at))
             .header(CACHE_CONTROL, ASK_AGAIN);
         measured
             .warnings
             .iter()
             .fold(reply, |reply, text| reply.header(WARNING, warning(text)))
     };
-    // No date tells of a file that is gone.
+    // No date: a file that goes leaves the newest of the others as it was.
     if conditions.not_modified(&tag.to_string(), None)? {
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
@@ -186,7 +183,7 @@ async fn measure(
 ) -> Result<Option<Measured>> {
     let limits = &stores.limits;
     let (mut files, mut bytes, mut frames, mut directory) = (0_usize, 0_u64, 0_u64, 0_u64);
-    let (mut updated_at, mut warnings) = (0, Vec::new());
+    let mut warnings = Vec::new();
     while let Some(page) = walk.next().await? {
         for file in &page {
             files += 1;
@@ -206,7 +203,6 @@ async fn measure(
                 directory += zip::central(&name, file.size, 0, file.updated_at, frames + bytes - file.size).len() as u64;
             }
             frames += format.frame(top, file);
-            updated_at = updated_at.max(file.updated_at);
             if !head {
                 admit(stores, granted, file, &mut warnings).await?;
             }
@@ -223,7 +219,6 @@ async fn measure(
     Ok(Some(Measured {
         seen: walk.seen(),
         len: contents.saturating_add(end),
-        updated_at,
         warnings,
     }))
 }

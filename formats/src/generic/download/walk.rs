@@ -27,7 +27,7 @@ impl Walked {
     /// `Conflict`/`File` when it is another one by now, or none.
     pub(super) async fn view(&self, stores: &Stores, repository: RepositoryId) -> Result<FileView> {
         let view = stores.catalog.file(repository, self.path.clone()).await?;
-        view.filter(|view| view.blob.digest == self.digest && view.blob.size == self.size)
+        view.filter(|view| !view.damaged && view.blob.digest == self.digest && view.blob.size == self.size)
             .ok_or_else(changed)
     }
 }

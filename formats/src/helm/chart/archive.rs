@@ -4,6 +4,7 @@
 //! content, a file of one name twice) is refused: Helm would read another chart than the one that was looked at.
 
 use super::fault;
+use super::header::{BLOCK, check_sum, dialect, has_type_of_file, is_folder_by_mode};
 use super::parts::{Kept, Part};
 use super::path::{Path, is_drive, shown};
 use granary_storage::limits::Limits;
@@ -12,15 +13,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use tar::{EntryType, Header, PaxExtensions};
 
-const BLOCK: usize = 512;
 /// A name that a header of its own carries, and such a header of attributes, at most.
 const LONG_NAME_MAX: u64 = 4096;
 const ATTRIBUTES_MAX: u64 = 64 * 1024;
 const CHART_YAML: &str = "Chart.yaml";
-/// Where the type of an entry stands in its header, and what of its mode is one.
-const TYPE: usize = 156;
-const FORMAT_OF_MODE: u32 = 0o170_000;
-const FOLDER_OF_MODE: u32 = 0o040_000;
 
 /// What is kept of an archive.
 #[derive(Debug)]
@@ -251,9 +247,7 @@ impl Walk {
         let raw = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let path = Path::read(&raw)?;
         let folder = header.entry_type() == EntryType::Directory || path.folder;
-        // By its mode alone, or by a slash where programs of today look for a type, it is both to Helm.
-        let mode = header.mode().map_or(0, |mode| mode & FORMAT_OF_MODE);
-        if mode == FOLDER_OF_MODE && !folder || path.folder && header.as_bytes()[TYPE] == b'0' {
+        if !folder && is_folder_by_mode(header) || path.folder && has_type_of_file(header) {
             return Err(fault(format!(
                 "the archive holds {}, which is half a file and half a folder",
                 path.shown
@@ -426,26 +420,4 @@ fn short(of: Content, size: u64, most: u64) -> Result<Content> {
         return Err(fault(format!("the archive holds a name, or attributes, of more than {most} bytes")));
     }
     Ok(of)
-}
-
-/// Whether the header is of a kind in which some find a part of the name that others do not look for (Go's reader,
-/// which Helm is built on, and star, which `ustar` came from).
-fn dialect(header: &[u8; BLOCK]) -> bool {
-    let times = &header[345..369];
-    let number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | 0) || *byte >= 0x80;
-    match &header[257..265] {
-        b"ustar\x0000" => &header[508..] == b"tar\0",
-        b"ustar  \0" => !times.iter().all(number),
-        other => other.starts_with(b"ustar"),
-    }
-}
-
-fn check_sum(header: &Header, bytes: &[u8; BLOCK]) -> Result<()> {
-    // The sum of all bytes, its own place taken for blanks.
-    let others = bytes[..148].iter().chain(&bytes[156..]);
-    let sum = others.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * 32;
-    match header.cksum() {
-        Ok(stated) if stated == sum => Ok(()),
-        _ => Err(fault("the archive is no tar, or is damaged: the sum of a header is wrong")),
-    }
 }

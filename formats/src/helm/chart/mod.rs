@@ -2,6 +2,9 @@
 //! never on an async worker. Nothing is unpacked; what is kept is Chart.yaml.
 
 mod archive;
+#[cfg(test)]
+mod archive_tests;
+mod header;
 mod inspect;
 mod metadata;
 #[cfg(test)]

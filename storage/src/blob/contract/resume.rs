@@ -1,6 +1,7 @@
 //! An upload waits between two requests and goes on where it was acknowledged, not a byte further.
 
 use super::*;
+use crate::sums::FileSums;
 
 on_every_store![
     a_parked_upload_goes_on_where_it_stood,
@@ -13,6 +14,8 @@ on_every_store![
     an_upload_that_was_never_begun_is_not_found,
     an_upload_that_has_ended_is_not_found,
     a_parked_upload_of_nothing_leaves_nothing,
+    what_a_parked_upload_holds_can_be_read,
+    what_an_upload_became_is_found_and_proved_again_under_another_key,
 ];
 
 async fn a_parked_upload_goes_on_where_it_stood(store: &dyn BlobStore) {
@@ -141,4 +144,42 @@ async fn a_parked_upload_of_nothing_leaves_nothing(store: &dyn BlobStore) {
     writer.write(Bytes::from_static(b"late")).await.unwrap();
     let blob = writer.commit(&Digest::sha256(b"late")).await.unwrap();
     assert_eq!(whole(store, &blob).await, "late");
+}
+
+async fn what_a_parked_upload_holds_can_be_read(store: &dyn BlobStore) {
+    for size in [1, 256 * KIB, 2 * MIB + 7] {
+        let bytes = noise(1, size);
+        let id = parked(store, &bytes).await;
+        for length in [0, 1, size / 2, size] {
+            let stream = store.read_upload(id, length as u64).await.unwrap();
+            let read: Vec<Bytes> = stream.try_collect().await.unwrap();
+            assert!(read.concat() == bytes[..length], "{length} of {size}");
+        }
+        assert_eq!(refusal(store.read_upload(id, size as u64 + 1).await), NO_SUCH_UPLOAD);
+        // It goes on as if nobody had looked.
+        let blob = resume(store, id, size).await.commit(&Digest::sha256(&bytes)).await.unwrap();
+        assert!(whole(store, &blob).await == bytes);
+        assert_eq!(refusal(store.read_upload(id, 1).await), NO_SUCH_UPLOAD);
+    }
+}
+
+async fn what_an_upload_became_is_found_and_proved_again_under_another_key(store: &dyn BlobStore) {
+    let bytes = noise(1, 2 * MIB + 7);
+    put(store, &noise(2, 10)).await;
+    let id = parked(store, &bytes).await;
+    assert_eq!(store.sealed(id).await.unwrap(), None, "it is none yet");
+    let blob = resume(store, id, bytes.len()).await.commit(&Digest::sha256(&bytes)).await.unwrap();
+    let mut former = blob.key().clone();
+    // As often as it is asked for: what was to write the row may fail again.
+    for _ in 0..3 {
+        let found = store.sealed(id).await.unwrap().unwrap();
+        assert_eq!((found.digest(), found.size()), (blob.digest(), blob.size()));
+        assert_eq!(found.sums(), Some(&FileSums::of(&bytes)));
+        assert_ne!(found.key(), &former);
+        assert!(whole(store, &found).await == bytes);
+        let held = files(store).await.blobs;
+        assert!(held.len() == 2 && !held.contains(&former), "{held:?}");
+        former = found.key().clone();
+    }
+    assert_eq!(store.sealed(UploadId::random()).await.unwrap(), None);
 }

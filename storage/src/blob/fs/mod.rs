@@ -13,12 +13,13 @@ mod disk;
 mod folders;
 mod list;
 mod read;
+mod sealed;
 #[cfg(test)]
 pub(super) mod simulated;
 mod sink;
 mod writer;
 
-use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId, check_range};
+use super::{Blob, BlobStore, BlobWriter, ByteStream, Listing, StorageKey, UploadId, VerifiedBlob, check_range};
 use crate::digest::Algorithm;
 use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -175,6 +176,16 @@ impl BlobStore for FsStore {
         check_range(blob, &range)?;
         let (disk, path) = (self.0.disk.clone(), self.0.blob_path(&blob.key));
         read::stream(disk, path, blob.clone(), range, self.0.buffers.clone()).await
+    }
+
+    async fn read_upload(&self, upload: UploadId, length: u64) -> Result<ByteStream> {
+        let (disk, path) = (self.0.disk.clone(), self.0.upload_path(upload));
+        read::of_upload(disk, path, length, self.0.buffers.clone()).await
+    }
+
+    async fn sealed(&self, upload: UploadId) -> Result<Option<VerifiedBlob>> {
+        let (disk, root) = (self.0.disk.clone(), self.0.root.clone());
+        sealed::find(disk, root, upload).await
     }
 
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {

@@ -4,6 +4,7 @@
 use super::blocking;
 use super::buffer::Buffers;
 use super::disk::{Disk, DiskFile};
+use super::sink::gone;
 use crate::blob::checksum;
 use crate::blob::{Blob, ByteStream, corrupt};
 use crate::error::Result;
@@ -67,6 +68,39 @@ pub(super) async fn stream(disk: Arc<dyn Disk>, path: PathBuf, blob: Blob, range
         }
         let slice = ready.split_to(ready.len().min(SLICE));
         Some((Ok(slice), (ready, next)))
+    })))
+}
+
+/// The first `length` bytes of an upload's file, which no checksum tells anything of.
+pub(super) async fn of_upload(disk: Arc<dyn Disk>, path: PathBuf, length: u64, buffers: Buffers) -> Result<ByteStream> {
+    let file = blocking(move || {
+        let file = disk.open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => gone(),
+            _ => error.into(),
+        })?;
+        match file.stat()?.length < length {
+            true => Err(gone()),
+            false => Ok(file),
+        }
+    });
+    let state = (file.await?, length);
+    Ok(Box::pin(stream::try_unfold(state, move |(mut file, left)| {
+        let buffers = buffers.clone();
+        async move {
+            if left == 0 {
+                return Ok(None);
+            }
+            blocking(move || {
+                let mut buffer = buffers.take();
+                file.by_ref().take(left.min(PIECE)).read_to_end(&mut buffer)?;
+                let left = left - buffer.len() as u64;
+                match buffer.is_empty() {
+                    true => Err(gone()),
+                    false => Ok(Some((buffer.freeze(), (file, left)))),
+                }
+            })
+            .await
+        }
     })))
 }
 

@@ -311,7 +311,7 @@ fn taken_over() -> Error {
     Error::new(ErrorKind::Conflict, What::Upload, "another request has taken this upload over")
 }
 
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::not_found(What::Upload, "the upload's bytes are gone; start again")
 }
 
@@ -334,6 +334,35 @@ fn is_at(disk: &dyn Disk, file: &dyn DiskFile, path: &Path) -> io::Result<bool> 
         (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         (_, Err(error)) => Err(error),
     }
+}
+
+/// Proves that a file is the blob that its key promises, with all of its checksums, and makes it durable under a new key:
+/// the sweep may be about to remove the old one, which no row names. `None` when it is another one.
+pub(super) fn prove(disk: &dyn Disk, path: &Path, digest: &Digest, upload: UploadId, blobs: &Path) -> Result<Option<VerifiedBlob>> {
+    let mut file = disk.reopen(path)?;
+    let size = file.stat()?.length;
+    let fresh = Sums {
+        file: Some(FileSummer::default()),
+        ..Sums::new(digest.algorithm())
+    };
+    let sums = sum_file(&mut *file, fresh, size)?;
+    let (found, file_sums) = sums.results();
+    if found != *digest {
+        return Ok(None);
+    }
+    file.sync_data()?;
+    file.renew()?;
+    let (key, path) = name(disk, path, digest, upload.next(), blobs)?;
+    if let Some(folder) = path.parent() {
+        disk.sync_folder(folder)?;
+    }
+    let blob = Blob {
+        digest: found,
+        size,
+        key,
+        checksums: sums.summer.finish(),
+    };
+    Ok(Some(VerifiedBlob::new(blob, file_sums)))
 }
 
 /// Gives an upload's file a key that no other file has.

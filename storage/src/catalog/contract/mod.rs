@@ -122,6 +122,7 @@ async fn new_blob(repository: RepositoryId, content: &str) -> NewBlob {
         repository,
         blob: verified(content).await,
         session: None,
+        remembered: false,
         lease_until: FUTURE,
         by: somebody(),
     }

@@ -44,6 +44,18 @@ type Chart = (
     String, i64, Option<String>, String, i64,
 );
 
+#[rustfmt::skip]
+type Version = (
+    i64, String, String, i64, String, String, Option<String>, String,
+    Option<String>, Option<String>, Option<bool>,
+);
+
+#[rustfmt::skip]
+type TusUpload = (
+    String, i64, String, Option<i64>, String, Option<String>, Option<String>,
+    Option<i64>, Option<String>, bool, i64,
+);
+
 /// Reads every column of each table listed, and gives each table's columns as `schema.rs` has them.
 macro_rules! read_tables {
     ($connection:ident, $($table:ident: $row:ty,)+) => {
@@ -67,7 +79,7 @@ macro_rules! reader {
                 manifest: (String, Vec<u8>),
                 artifact: Artifact,
                 edge: (i64, String, String, String, bool),
-                version: (i64, String, String, i64, String, String, Option<String>, String),
+                version: Version,
                 label: (i64, String, String, String),
                 version_history: (i64, i64, String, Option<String>, i64, String),
                 upload: (String, i64, String, String, i64, i64, i64),
@@ -82,7 +94,7 @@ macro_rules! reader {
                 chart_unlisted: (i64, String, String),
                 chart_mark: (i64, String, Option<String>, bool),
                 chart_event: (i64, String, i64, i64),
-                tus_upload: (String, i64, String, i64, String, bool, i64),
+                tus_upload: TusUpload,
             )
         }
     };

@@ -42,6 +42,7 @@ impl Lite {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut connection = connect(&url)?;
         connection.run_pending_migrations(MIGRATIONS).map_err(Error::internal)?;
+        queries::fill_releases(&mut connection).map_err(Error::from)?;
         let readers = Pool::builder()
             .max_size(pool_size)
             .min_idle(Some(1))

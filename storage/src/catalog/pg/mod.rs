@@ -41,6 +41,7 @@ impl Pg {
             .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
             .map_err(failed)?;
         let migrated = connection.run_pending_migrations(MIGRATIONS).map(drop).map_err(Error::internal);
+        let migrated = migrated.and_then(|()| queries::fill_releases(&mut connection).map_err(Error::from));
         connection
             .batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
             .map_err(failed)?;

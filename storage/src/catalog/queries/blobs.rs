@@ -78,6 +78,9 @@ pub(crate) fn commit_blob(c: &mut Conn, new: &NewBlob) -> Outcome<Committed> {
                 "the upload has been completed or cancelled by another request",
             );
         }
+        if new.remembered {
+            super::tus::remember_blob(c, id, &digest, new.lease_until)?;
+        }
     }
     let values = (
         blob::digest.eq(&digest),

@@ -12,6 +12,7 @@ use super::file_place::{in_the_way, standing};
 use super::holders::holds;
 use super::labels::{relabel, set_labels};
 use super::manifests::trash_name;
+use super::releases::Part;
 use super::rows::{LIVE, QUARANTINED, TRASHED, parse, record, signed, unsigned};
 use crate::blob::{Blob, Checksums};
 use crate::clock;
@@ -227,14 +228,16 @@ fn point(c: &mut Conn, new: &NewFile) -> Outcome<()> {
         version::state.eq(LIVE),
         version::media_type.eq(&new.media_type),
     );
+    let part = Part::of(&new.path);
     diesel::insert_into(version::table)
         .values((
             (version::repository.eq(new.repository.0), version::name.eq(new.path.as_str())),
             target,
+            &part,
         ))
         .on_conflict((version::repository, version::name))
         .do_update()
-        .set(target)
+        .set((target, &part))
         .execute(c)?;
     diesel::insert_into(version_history::table)
         .values((
