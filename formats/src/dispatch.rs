@@ -125,16 +125,18 @@ impl<Op> Granted<Op> {
         self.gate.authorize(&self.principal, &Needs::one(access)).await.map(drop)
     }
 
-    /// Whether the gate would allow it: for what a caller may do all the same, if less of it.
+    /// Whether the principal holds an access that only the body told of: one that widens what may be done.
     ///
     /// # Errors
-    /// Those of [`Gate::authorize`] that do not say that it is not held.
+    /// Those of [`Gate::authorize`].
     pub async fn may(&self, access: Access) -> Result<bool> {
-        match self.allow(access).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Denied || error.what() == What::Scope => Ok(false),
-            Err(error) => Err(error),
-        }
+        let needs = Needs::Access {
+            required: Vec::new(),
+            optional: vec![access],
+            across: false,
+        };
+        let rights = self.gate.authorize(&self.principal, &needs).await?;
+        Ok(rights.optional.first() == Some(&Held::Yes))
     }
 
     /// Whether the bytes of one more file of the repository may go out; gives the warnings to send along.

@@ -8,6 +8,7 @@ use crate::contract::gate::FakeGate;
 use crate::contract::request::{Answer, Request};
 use crate::contract::stories;
 use crate::contract::world::World;
+use crate::gate::Held;
 use crate::oci::specimen_tests::{blob, codes, manifest, small_image};
 use bytes::Bytes;
 use granary_storage::access::Visible;
@@ -121,7 +122,7 @@ async fn who_may_not_overwrite_does_not_replace_a_version(world: World) {
     world.open().ask(&post("acme", &archive)).await.expect(201);
     let_versions_be_replaced(&world, "acme").await;
     let before = world.snapshot().await;
-    let modest = world.behind(FakeGate::refusing_overwrites());
+    let modest = world.behind(FakeGate::holding(Held::No));
     let sentence = refusal(modest.ask(&forced("acme", &other)).await, 403);
     assert!(sentence.contains("which you may not replace"), "{sentence}");
     refusal(modest.ask(&post("acme", &other)).await, 409);
@@ -443,7 +444,7 @@ async fn a_chart_takes_the_place_of_one_that_was_not_listed_where_the_caller_may
     .await
     .expect(201);
     let before = world.snapshot().await.names;
-    let modest = world.behind(FakeGate::refusing_overwrites());
+    let modest = world.behind(FakeGate::holding(Held::No));
     refusal(modest.ask(&post("acme", &archive)).await, 403);
     assert_eq!(world.snapshot().await.names, before);
     world.open().ask(&post("acme", &archive)).await.expect(201);
