@@ -176,6 +176,14 @@ impl<Op> Granted<Op> {
         }
     }
 
+    /// Asks the policies about one more manifest whose content goes out; gives the warnings to send along.
+    ///
+    /// # Errors
+    /// Those of [`Gate::admit`].
+    pub async fn admit(&self, repository: &Repository, manifest: &ManifestView) -> Result<Vec<String>> {
+        self.gate.admit(&self.principal, repository, manifest).await
+    }
+
     /// The operation, by value.
     pub fn into_op(self) -> Op {
         self.op

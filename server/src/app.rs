@@ -48,7 +48,12 @@ pub(crate) fn open_stores(config: &Config, catalog: Catalog) -> anyhow::Result<S
     let blobs = FsStore::open(config.storage.path.join("store"))
         .map_err(with_cause)
         .context("cannot open the blob store")?;
-    Ok(Stores::new(Arc::new(blobs), catalog, limits(config)))
+    Ok(Stores::new(Arc::new(blobs), catalog, limits(config)).known_as(host(&config.server.public_url)))
+}
+
+/// The host of a URL that is one and nothing behind it.
+fn host(public_url: &str) -> Option<&str> {
+    public_url.split_once("://").map(|(_, host)| host)
 }
 
 /// The room to be kept for the database. PostgreSQL's disk is not ours.
@@ -94,6 +99,12 @@ fn limits(config: &Config) -> Limits {
         chart_metadata_bytes: set.chart_metadata_bytes,
         chart_metadata_depth: set.chart_metadata_depth,
         chart_metadata_values: set.chart_metadata_values,
+        chart_annotation_key_bytes: set.chart_annotation_key_bytes,
+        chart_images: set.chart_images,
+        chart_publisher_bytes: set.chart_publisher_bytes,
+        chart_unpacks: set.chart_unpacks,
+        chart_diff_lines: set.chart_diff_lines,
+        chart_diff_time: set.chart_diff_time,
         chart_provenance_bytes: set.chart_provenance_bytes,
         yank_reason_bytes: set.yank_reason_bytes,
         form_parts: set.form_parts,

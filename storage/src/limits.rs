@@ -54,6 +54,19 @@ pub struct Limits {
     pub chart_metadata_depth: usize,
     /// Values in a Chart.yaml with its aliases resolved, at most.
     pub chart_metadata_values: usize,
+    /// Bytes in the name of an annotation of a chart, at most. YAML knows no longer key without a mark before it
+    /// (1.2 §7.4.2), and an index holds these.
+    pub chart_annotation_key_bytes: usize,
+    /// Images that a chart may say it runs, at most; of more none is kept.
+    pub chart_images: usize,
+    /// A file that says who publishes the charts of a repository, at most.
+    pub chart_publisher_bytes: u64,
+    /// Charts that are unpacked at once for who reads files in them, at most.
+    pub chart_unpacks: usize,
+    /// Lines of a file of a chart that are compared with another one's, at most; of a longer file it is told whether it differs.
+    pub chart_diff_lines: usize,
+    /// How long two charts are compared exactly; what is left then is told as removed and added.
+    pub chart_diff_time: Duration,
     /// A provenance file, at most.
     pub chart_provenance_bytes: u64,
     /// Bytes of the reason for which a chart's version is yanked, at most.
@@ -121,6 +134,12 @@ impl Default for Limits {
             chart_metadata_bytes: MIB,
             chart_metadata_depth: 64,
             chart_metadata_values: 20_000,
+            chart_annotation_key_bytes: 1000,
+            chart_images: 100,
+            chart_publisher_bytes: 64 * 1024,
+            chart_unpacks: 16,
+            chart_diff_lines: 50_000,
+            chart_diff_time: Duration::from_secs(1),
             chart_provenance_bytes: MIB,
             yank_reason_bytes: 512,
             form_parts: 100,

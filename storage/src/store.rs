@@ -3,13 +3,13 @@
 use crate::blob::{Blob, BlobStore, ByteStream};
 use crate::catalog::Catalog;
 use crate::downloads::Downloads;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, What};
 use crate::limits::Limits;
 use crate::upload::Uploads;
 use futures_util::StreamExt as _;
 use std::ops::Range;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Everything that outlives a request. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +26,11 @@ pub struct Stores {
     pub archive_work: Arc<Semaphore>,
     /// The limits in force.
     pub limits: Arc<Limits>,
+    /// Host and port of this registry, as its users write them before a repository's name (`registry.example.com`);
+    /// `None` where nobody has said.
+    pub host: Option<Arc<str>>,
+    /// A place for each chart that may be unpacked.
+    unpacking: Arc<Semaphore>,
 }
 
 impl Stores {
@@ -39,8 +44,34 @@ impl Stores {
             uploads,
             downloads: Downloads::new(&limits),
             archive_work: Arc::new(Semaphore::new(limits.archive_work)),
+            unpacking: Arc::new(Semaphore::new(limits.chart_unpacks)),
             limits,
+            host: None,
         }
+    }
+
+    /// The same, under a name that its users know.
+    #[must_use]
+    pub fn known_as(self, host: Option<&str>) -> Self {
+        Self {
+            host: host.map(Into::into),
+            ..self
+        }
+    }
+
+    /// Takes places for so many charts that are unpacked to read files in them, until what is given is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable`/`Request` when there are fewer of the [`Limits::chart_unpacks`] left.
+    pub fn unpack(&self, charts: u32) -> Result<OwnedSemaphorePermit> {
+        let places = self.unpacking.clone().try_acquire_many_owned(charts);
+        places.map_err(|_| {
+            Error::new(
+                ErrorKind::Unavailable,
+                What::Request,
+                "too many charts are being unpacked; try again shortly",
+            )
+        })
     }
 
     /// The bytes `range` of a blob. One that turns out to be damaged is set aside before anybody hears of it.

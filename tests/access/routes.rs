@@ -26,8 +26,10 @@ enum Right {
     PullUnder,
     /// To add to it.
     PushUnder,
+    /// To speak for all of it.
+    Manage,
 }
-use Right::{Delete, Listing, Login, Open, Pull, PullUnder, Push, PushUnder, Token};
+use Right::{Delete, Listing, Login, Manage, Open, Pull, PullUnder, Push, PushUnder, Token};
 
 /// By method: the right, the operation behind it, and the answer to who has the right.
 type Cells = Vec<(&'static str, Right, &'static str, u16)>;
@@ -164,6 +166,13 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         cells.push(("DELETE", Delete, "Delete", 404));
         cells
     };
+    let publisher = || {
+        let mut cells = read(PullUnder, "Publisher", 404);
+        // Without a body nobody is named in it.
+        cells.push(("PUT", Manage, "PutPublisher", 400));
+        cells.push(("DELETE", Manage, "DeletePublisher", 404));
+        cells
+    };
     let of = |path: String, cells: Cells| Route { path, cells };
     vec![
         of("/livez".into(), read(Open, "livez", 200)),
@@ -204,12 +213,17 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("{helm}/api/charts/{segment}"), read(Pull, "Versions", 404)),
         of(format!("{helm}/api/charts/{segment}/1.0"), version()),
         of(format!("{helm}/api/charts/{segment}/1.0/values"), read(Pull, "Part", 404)),
+        of(format!("{helm}/api/charts/{segment}/1.0/images"), read(Pull, "Images", 404)),
+        of(format!("{helm}/api/charts/{segment}/1.0/labels"), read(Pull, "Labels", 404)),
+        of(format!("{helm}/api/charts/{segment}/1.0/diff/1.1"), read(Pull, "Diff", 404)),
+        of(format!("{helm}/artifacthub-repo.yml"), publisher()),
         of(format!("{helm}/api/unlisted"), read(PullUnder, "Unlisted", 200)),
         of(format!("{helm}/health"), read(PullUnder, "Health", 200)),
         of(format!("{helm}/info"), read(PullUnder, "Info", 200)),
         of(format!("/api{helm}/charts"), charts()),
         of(format!("/api{helm}/prov"), vec![("POST", PushUnder, "Provenance", 400)]),
         of(format!("/api{helm}/charts/{segment}/1.0"), version()),
+        of(format!("/api{helm}/charts/{segment}/1.0/diff/1.1"), read(Pull, "Diff", 404)),
         of(format!("/v2/{name}/manifests/1.0"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/manifests/{present}"), read(Pull, "ReadManifest", 200)),
         of(format!("/v2/{name}/blobs/{layer}"), read(Pull, "ReadBlob", 200)),
@@ -233,7 +247,7 @@ const NOWHERE: [&str; 13] = [
     "/helm",
     "/helm/",
     "/helm/acme",
-    "/helm/acme/artifacthub-repo.yml",
+    "/helm/acme/artifacthub-repo.yaml",
 ];
 
 /// A caller, and what the table has for them.
@@ -248,7 +262,7 @@ struct Somebody {
 
 const READER: &[Right] = &[Open, Token, Login, Listing, Pull, PullUnder];
 const WRITER: &[Right] = &[Open, Token, Login, Listing, Pull, Push, PullUnder, PushUnder];
-const EVERYTHING: &[Right] = &[Open, Token, Login, Listing, Pull, Push, Delete, PullUnder, PushUnder];
+const EVERYTHING: &[Right] = &[Open, Token, Login, Listing, Pull, Push, Delete, PullUnder, PushUnder, Manage];
 
 fn everybody(server: &TestServer, project: &str, repository: &str) -> Vec<Somebody> {
     let admin = server.admin();
@@ -387,7 +401,7 @@ fn walk(repository: &str, canonical: &str) {
 
 /// Only what is about a repository can be refused for good.
 fn refusal_of(right: Right, refusal: u16) -> u16 {
-    if matches!(right, Pull | Push | Delete | PullUnder | PushUnder) {
+    if matches!(right, Pull | Push | Delete | PullUnder | PushUnder | Manage) {
         refusal
     } else {
         401

@@ -2,6 +2,7 @@
 
 mod api;
 mod bombs;
+mod metadata;
 mod repositories;
 mod versions;
 

@@ -79,6 +79,8 @@ pub(crate) enum Asks {
     Change(String),
     /// To remove.
     Delete(String),
+    /// To do anything: what only who manages a project may.
+    Manage(String),
     /// To see what is listed under a prefix.
     List(String),
     /// To read what policies decide about, found under a prefix: the prefix, and the repository that it is in.
@@ -100,6 +102,7 @@ impl Asks {
             Self::Session(repository) | Self::Write(repository) => (repository, Action::Create.into()),
             Self::Change(repository) => (repository, Actions::PUSH | Actions::PULL),
             Self::Delete(repository) => (repository, Actions::DELETE),
+            Self::Manage(repository) => (repository, Actions::ALL),
         };
         let access = Access {
             repository: repository.parse().unwrap(),

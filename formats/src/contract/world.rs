@@ -52,6 +52,13 @@ impl World {
         self.behind(FakeGate::open())
     }
 
+    /// The way in behind a gate that grants everything, to a registry that its users know by name.
+    pub(crate) fn known_as(&self, host: &str) -> Door {
+        let mut door = self.open();
+        door.dispatch.stores = door.dispatch.stores.clone().known_as(Some(host));
+        door
+    }
+
     /// The same stores with other limits.
     pub(crate) fn limited(&self, gate: FakeGate, limits: Limits) -> Door {
         let gate = Arc::new(gate);
@@ -155,6 +162,11 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// The stores behind it.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.dispatch.stores
+    }
+
     /// Asks as the usual principal.
     pub(crate) async fn ask(&self, request: &Request) -> Answer {
         self.send(request, request.stream(), Ok(principal("robin"))).await

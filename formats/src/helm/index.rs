@@ -32,6 +32,14 @@ pub(super) struct Index {
     pub(super) coded: Coded,
 }
 
+/// Where the charts of an index are.
+pub(super) struct Place {
+    /// The registry, where it has a name that is settled: the same as long as the process runs.
+    pub(super) host: Option<Arc<str>>,
+    /// The prefix that they lie under.
+    pub(super) prefix: Prefix,
+}
+
 /// The indexes in memory.
 pub(super) struct Indexes {
     slots: Mutex<BTreeMap<Prefix, Arc<Slot>>>,
@@ -84,7 +92,11 @@ impl Indexes {
         if let Some(known) = known.as_ref().filter(|known| known.generation == found.generation) {
             return Ok(known.clone());
         }
-        let made = tokio::task::spawn_blocking(move || Arc::new(Index::of(known.as_deref(), found)));
+        let place = Place {
+            host: stores.host.clone(),
+            prefix: prefix.clone(),
+        };
+        let made = tokio::task::spawn_blocking(move || Arc::new(Index::of(known.as_deref(), found, &place)));
         let made = made.await.map_err(Error::internal)?;
         self.keep(prefix, &slot, &made, stores.limits.chart_index_cache);
         Ok(made)
@@ -147,7 +159,7 @@ impl Index {
     }
 
     /// The index that `found` makes of the one before.
-    fn of(before: Option<&Self>, found: ChartsUnder) -> Self {
+    fn of(before: Option<&Self>, found: ChartsUnder, place: &Place) -> Self {
         let mut parts: BTreeMap<String, Bytes> = BTreeMap::new();
         if let (Some(before), Some(changed)) = (before, &found.changed) {
             let kept = before.names.iter().filter(|(name, _)| !changed.contains(name));
@@ -158,7 +170,7 @@ impl Index {
             charts.entry(chart.name.clone()).or_default().push(chart);
         }
         for (name, versions) in charts {
-            let part = format!("\"{name}\":{}", list(versions));
+            let part = format!("\"{name}\":{}", list(versions, place));
             parts.insert(name, part.into());
         }
         let size = parts.values().map(|part| part.len() + 1).sum();
@@ -191,19 +203,30 @@ impl Index {
 }
 
 /// The versions of one chart as JSON, the highest first: some readers trust the order.
-pub(super) fn list(mut versions: Vec<Chart>) -> String {
+pub(super) fn list(mut versions: Vec<Chart>, place: &Place) -> String {
     versions.sort_by_cached_key(|chart| Reverse((Version::read(&chart.version), chart.version.clone())));
-    let entries: Vec<String> = versions.iter().map(entry).collect();
+    let entries: Vec<String> = versions.iter().map(|chart| entry(chart, place)).collect();
     format!("[{}]", entries.join(","))
 }
 
-/// One version: Chart.yaml, and where to get the archive. Relative, so that it is the same behind every proxy.
-pub(super) fn entry(chart: &Chart) -> String {
+/// One version: Chart.yaml, and where to get the archive. Relative first, which is the same behind every proxy and all that
+/// helm looks at; then, where the registry has a name that is settled, as an OCI artifact.
+pub(super) fn entry(chart: &Chart, place: &Place) -> String {
     let deprecated = if chart.deprecated { deprecated(&chart.metadata) } else { None };
     let metadata = deprecated.as_ref().unwrap_or(&chart.metadata);
     let metadata = metadata.strip_suffix('}').unwrap_or("{\"name\":\"\"");
+    let second = match &place.host {
+        // A host's name, a prefix, a chart's name and a tag hold nothing that JSON would have written otherwise.
+        Some(host) => format!(
+            ",\"oci://{host}/{}/{}:{}\"",
+            place.prefix,
+            chart.name,
+            chart.version.replace('+', "_")
+        ),
+        None => String::new(),
+    };
     format!(
-        "{metadata},\"urls\":[\"charts/{}\"],\"created\":\"{}\",\"digest\":\"{}\"}}",
+        "{metadata},\"urls\":[\"charts/{}\"{second}],\"created\":\"{}\",\"digest\":\"{}\"}}",
         chart.file,
         rfc3339(chart.created_at),
         chart.content.hex()
@@ -252,6 +275,13 @@ mod tests {
         }
     }
 
+    fn place() -> Place {
+        Place {
+            host: Some("registry.example:5000".into()),
+            prefix: "acme".parse().unwrap(),
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -264,10 +294,10 @@ mod tests {
             // What is not said to have changed has not.
             after.retain(|name, _| changed.contains(name));
             after.extend(before.iter().filter(|(name, _)| !changed.contains(*name)).map(|(name, versions)| (name.clone(), versions.clone())));
-            let old = Index::of(None, listing(before.iter(), None));
+            let old = Index::of(None, listing(before.iter(), None), &place());
             let told = after.iter().filter(|(name, _)| changed.contains(*name));
-            let new = Index::of(Some(&old), listing(told, Some(changed.iter().cloned().collect())));
-            let anew = Index::of(None, listing(after.iter(), None));
+            let new = Index::of(Some(&old), listing(told, Some(changed.iter().cloned().collect())), &place());
+            let anew = Index::of(None, listing(after.iter(), None), &place());
             prop_assert_eq!(&new.entries, &anew.entries);
             prop_assert_eq!(&new.names, &anew.names);
             let json: serde_json::Value = serde_json::from_str(&format!("{{{}}}", String::from_utf8_lossy(&new.entries))).unwrap();

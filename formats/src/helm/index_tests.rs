@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::io::Read as _;
 
 stories! {
+    an_entry_names_the_registry_where_it_has_a_name
+    plugins_are_told_where_the_api_is_of_every_prefix
     the_index_is_in_order_and_tells_when_it_changed
     an_index_is_compressed_for_who_asks_and_for_nobody_else
     a_token_for_some_charts_sees_those_alone
@@ -180,6 +182,67 @@ async fn a_prefix_lists_what_lies_directly_under_it(world: World) {
     assert_eq!(library["serverInfo"]["contextPath"], "/helm");
     assert_eq!(library["entries"]["web"][0]["version"], "1.0.0");
     get(&world, "/helm/charts/web-1.0.0.tgz").await.expect(200);
+}
+
+async fn an_entry_names_the_registry_where_it_has_a_name(world: World) {
+    for (prefix, name, version) in [("acme/charts", "web", "1.2.3+b.1"), ("library", "api", "v2")] {
+        world.open().ask(&post(prefix, &Packed::chart(name, version, ""))).await.expect(201);
+    }
+    let urls = |file: &str, more: &[&str]| {
+        let all: Vec<String> = std::iter::once(format!("charts/{file}"))
+            .chain(more.iter().map(ToString::to_string))
+            .collect();
+        json!(all)
+    };
+    let unnamed = get(&world, "/helm/acme/charts/index.yaml").await.expect(200);
+    assert_eq!(unnamed.json()["entries"]["web"][0]["urls"], urls("web-1.2.3+b.1.tgz", &[]));
+    let mut etags = vec![unnamed.header("etag").unwrap().to_owned()];
+    for host in ["registry.example:5000", "other.example"] {
+        let door = world.known_as(host);
+        let ask = async |target: &str| door.ask(&Request::get(target)).await.expect(200);
+        let index = ask("/helm/acme/charts/index.yaml").await;
+        let expected = urls("web-1.2.3+b.1.tgz", &[&format!("oci://{host}/acme/charts/web:1.2.3_b.1")]);
+        let entry = index.json()["entries"]["web"][0].clone();
+        assert_eq!(entry["urls"], expected);
+        for same in [
+            "/helm/acme/charts/api/charts/web/1.2.3+b.1",
+            "/helm/acme/charts/api/charts/web/latest",
+        ] {
+            assert_eq!(ask(same).await.json(), entry);
+        }
+        assert_eq!(ask("/helm/acme/charts/api/charts/web").await.json()[0], entry);
+        let library = ask("/helm/index.yaml").await.json();
+        assert_eq!(
+            library["entries"]["api"][0]["urls"],
+            urls("api-v2.tgz", &[&format!("oci://{host}/library/api:v2")])
+        );
+        etags.push(index.header("etag").unwrap().to_owned());
+        // Whoever holds what the registry said under another name, or under none, is told anew.
+        for held in &etags[..etags.len() - 1] {
+            door.ask(&Request::get("/helm/acme/charts/index.yaml").header("if-none-match", held))
+                .await
+                .expect(200);
+        }
+    }
+}
+
+async fn plugins_are_told_where_the_api_is_of_every_prefix(world: World) {
+    for (base, prefix) in [
+        ("/helm", "library"),
+        ("/helm/library", "library"),
+        ("/helm/acme", "acme"),
+        ("/helm/acme/charts", "acme/charts"),
+        ("/helm/acme/charts/stable", "acme/charts/stable"),
+    ] {
+        let index = get(&world, &format!("{base}/index.yaml")).await.expect(200).json();
+        let context = index["serverInfo"]["contextPath"].as_str().unwrap();
+        // As cm-push does it: the context, the API, and what of the repository's path is behind the context.
+        let behind = base.strip_prefix(context).unwrap();
+        let archive = Packed::chart("web", "1.0.0", "");
+        let upload = Request::post(format!("{context}/api{behind}/charts")).body(archive);
+        world.open().ask(&upload).await.expect(201);
+        assert_eq!(listed(&world, prefix).await, ["web 1.0.0"], "{base}");
+    }
 }
 
 async fn an_archive_is_read_in_parts(world: World) {

@@ -6,6 +6,7 @@
 
 pub mod chart;
 mod coding;
+mod diff;
 mod form;
 mod index;
 mod marks;
@@ -15,7 +16,9 @@ mod parse;
 mod part;
 mod provenance;
 mod published;
+mod publisher;
 mod read;
+mod said;
 mod taken;
 mod unlisted;
 mod upload;
@@ -25,11 +28,17 @@ mod agreement_tests;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
+mod diff_tests;
+#[cfg(test)]
 mod index_tests;
 #[cfg(test)]
 mod provenance_tests;
 #[cfg(test)]
+mod publisher_tests;
+#[cfg(test)]
 mod refusals_tests;
+#[cfg(test)]
+mod said_tests;
 #[cfg(test)]
 pub(crate) mod specimen_tests;
 #[cfg(test)]
@@ -117,6 +126,12 @@ impl FormatHandler for Helm {
             Act::Versions { .. } => read::versions(stores, &granted).await,
             Act::Version { .. } => read::version(stores, &granted).await,
             Act::Part { .. } => part::part(stores, &granted).await,
+            Act::Images { .. } => said::images(stores, &granted).await,
+            Act::Labels { .. } => said::labels(stores, &granted).await,
+            Act::Diff { .. } => diff::diff(stores, &granted).await,
+            Act::Publisher { .. } => publisher::read(stores, &granted).await,
+            Act::PutPublisher { .. } => publisher::put(stores, &granted, body).await,
+            Act::DeletePublisher { .. } => publisher::delete(stores, &granted).await,
             Act::Provenance(_) => provenance::upload(stores, &granted, body).await,
             Act::Unlisted(_) => unlisted::list(stores, &granted).await,
             Act::Mark { .. } => marks::change(stores, &granted, body).await,

@@ -2,6 +2,7 @@
 
 use super::chart::Part;
 use super::coding::Coding;
+use super::diff::Form;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
@@ -94,6 +95,57 @@ pub enum Act {
         /// Whether only the headers are wanted.
         head: bool,
     },
+    /// `GET api/charts/<name>/<version>/images`.
+    Images {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+    },
+    /// `GET api/charts/<name>/<version>/labels`.
+    Labels {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+    },
+    /// `GET api/charts/<name>/<version>/diff/<other>`.
+    Diff {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version that it was, as written.
+        version: String,
+        /// Its tag; none for the latest one, of which only the catalog knows which it is.
+        tag: Option<Reference>,
+        /// The version that it became, as written.
+        other: String,
+        /// Its tag, as that of the first.
+        other_tag: Option<Reference>,
+        /// How the answer is written.
+        form: Form,
+        /// Whether only the headers are wanted.
+        head: bool,
+    },
+    /// `GET artifacthub-repo.yml`.
+    Publisher {
+        /// Whether only the headers are wanted.
+        head: bool,
+        /// Conditions.
+        conditions: ReadConditions,
+    },
+    /// `PUT artifacthub-repo.yml`.
+    PutPublisher {
+        /// What stands for the file where access is asked for: it speaks for the whole prefix, so that a right to one of
+        /// the charts there is none to it.
+        own: RepositoryName,
+        /// `Content-Length`.
+        length: Option<u64>,
+    },
+    /// `DELETE artifacthub-repo.yml`.
+    DeletePublisher {
+        /// As for `PutPublisher`.
+        own: RepositoryName,
+    },
     /// `POST api/prov`, and `PUT charts/<file>.tgz.prov`.
     Provenance(Upload),
     /// `GET api/unlisted`.
@@ -146,11 +198,29 @@ impl Operation for Op {
             })
         };
         match &self.act {
-            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } | Act::Unlisted(_) | Act::Health | Act::Info => {
-                under(Actions::PULL)
-            }
+            Act::Index { .. }
+            | Act::ReadFile { .. }
+            | Act::Charts { .. }
+            | Act::Unlisted(_)
+            | Act::Publisher { .. }
+            | Act::Health
+            | Act::Info => under(Actions::PULL),
             Act::Upload(_) | Act::Provenance(_) => under(Action::Create.into()),
-            Act::Versions { repository } | Act::Version { repository, .. } | Act::Part { repository, .. } => of(repository, Actions::PULL),
+            Act::Versions { repository }
+            | Act::Version { repository, .. }
+            | Act::Part { repository, .. }
+            | Act::Labels { repository, .. }
+            | Act::Diff { repository, .. } => of(repository, Actions::PULL),
+            // What it runs may lie in any repository.
+            Act::Images { repository, .. } => Needs::Access {
+                required: vec![Access {
+                    repository: repository.clone(),
+                    actions: Actions::PULL,
+                }],
+                optional: Vec::new(),
+                across: true,
+            },
+            Act::PutPublisher { own, .. } | Act::DeletePublisher { own } => of(own, Actions::ALL),
             // Who may take a version away may take it back.
             Act::Delete { repository, .. } | Act::Mark { repository, .. } => of(repository, Actions::DELETE),
         }
@@ -161,6 +231,9 @@ impl Operation for Op {
             Act::Versions { repository }
             | Act::Version { repository, .. }
             | Act::Part { repository, .. }
+            | Act::Images { repository, .. }
+            | Act::Labels { repository, .. }
+            | Act::Diff { repository, .. }
             | Act::Delete { repository, .. }
             | Act::Mark { repository, .. } => Some(repository),
             Act::Index { .. }
@@ -169,6 +242,9 @@ impl Operation for Op {
             | Act::Provenance(_)
             | Act::Charts { .. }
             | Act::Unlisted(_)
+            | Act::Publisher { .. }
+            | Act::PutPublisher { .. }
+            | Act::DeletePublisher { .. }
             | Act::Health
             | Act::Info => None,
         }
@@ -176,7 +252,7 @@ impl Operation for Op {
 
     fn serves(&self) -> Option<&Reference> {
         match &self.act {
-            Act::Part { tag, .. } => tag.as_ref(),
+            Act::Part { tag, .. } | Act::Diff { tag, .. } => tag.as_ref(),
             _ => None,
         }
     }
@@ -189,6 +265,9 @@ impl Operation for Op {
     }
 
     fn metadata_only(&self) -> bool {
-        matches!(self.act, Act::ReadFile { head: true, .. } | Act::Part { head: true, .. })
+        matches!(
+            self.act,
+            Act::ReadFile { head: true, .. } | Act::Part { head: true, .. } | Act::Diff { head: true, .. }
+        )
     }
 }

@@ -5,6 +5,7 @@
 
 use super::chart::Part;
 use super::coding::Coding;
+use super::diff::Form;
 use super::op::{Act, Op, Page, Upload};
 use super::parameter::parameter;
 use super::read::LATEST;
@@ -27,6 +28,7 @@ const BOUNDARY_MAX: usize = 70;
 const MOUNT: &str = "/helm";
 const ARCHIVE: &str = ".tgz";
 const PROVENANCE: &str = ".prov";
+const PUBLISHER: &str = "artifacthub-repo.yml";
 
 /// Understands a request.
 pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
@@ -47,6 +49,7 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
             read_only(head)?;
             return op(before, |_| Ok(act));
         }
+        PUBLISHER => return publisher(head, before),
         _ => return file(head, before, last),
     };
     let is_head = read_only(head)?;
@@ -67,8 +70,9 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
 pub(super) fn parse_api(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-    // Behind it stand a chart's name, a version and a part, at most.
-    let from = segments.len().saturating_sub(4);
+    // Behind it stand a chart's name, a version, a part and another version, at most.
+    let diff = segments.len().checked_sub(2).is_some_and(|at| segments[at] == "diff");
+    let from = segments.len().saturating_sub(if diff { 5 } else { 4 });
     let charts = segments[from..].iter().rposition(|segment| *segment == "charts");
     let at = match (segments.last(), charts) {
         (Some(&"prov"), found) if found.is_none() || *head.method == Method::POST => segments.len() - 1,
@@ -76,6 +80,26 @@ pub(super) fn parse_api(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     };
     let (before, api) = segments.split_at(at);
     api_of(head, before, api, limits)
+}
+
+/// `…/artifacthub-repo.yml`.
+fn publisher(head: &Head<'_>, before: &[&str]) -> Result<Op> {
+    op(before, |prefix| {
+        // A name that a repository could have, and a token can bear.
+        let own = || prefix.repository(PUBLISHER);
+        Ok(match *head.method {
+            Method::GET | Method::HEAD => Act::Publisher {
+                head: *head.method == Method::HEAD,
+                conditions: ReadConditions::of(head),
+            },
+            Method::PUT => Act::PutPublisher {
+                own: own()?,
+                length: content_length(head)?,
+            },
+            Method::DELETE => Act::DeletePublisher { own: own()? },
+            _ => return Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
+        })
+    })
 }
 
 fn segments<'h>(head: &Head<'h>) -> Result<Vec<Cow<'h, str>>> {
@@ -114,8 +138,7 @@ fn file(head: &Head<'_>, before: &[&str], last: &str) -> Result<Op> {
         None => (last, false),
     };
     // What names and versions are made of, and nothing that another reader could take for a separator.
-    let plain = archive.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte));
-    if !plain || !archive.ends_with(ARCHIVE) || archive.len() == ARCHIVE.len() {
+    if !is_plain(archive) || !archive.ends_with(ARCHIVE) || archive.len() == ARCHIVE.len() {
         return Err(nowhere());
     }
     let prefix = match before.split_last() {
@@ -164,7 +187,7 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str], limits: &Limits) -> Re
                 })
             })
         }
-        ["charts", name, version] if !version.is_empty() => {
+        ["charts", name, version] if is_version(version) => {
             let method = head.method;
             if ![Method::GET, Method::HEAD, Method::PATCH, Method::DELETE].contains(method) {
                 return Err(method_not_allowed("GET, HEAD, PATCH, DELETE"));
@@ -183,16 +206,38 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str], limits: &Limits) -> Re
                 })
             })
         }
-        ["charts", name, version, part] if !version.is_empty() => {
-            let part = Part::named(part).ok_or_else(nowhere)?;
+        ["charts", name, version, part] if is_version(version) => {
+            let known = Part::named(part);
+            if known.is_none() && !["images", "labels"].contains(&part) {
+                return Err(nowhere());
+            }
             let is_head = read_only(head)?;
             op(before, |prefix| {
-                let tag = (version != LATEST).then(|| tag_of(version).map(Reference::Tag));
-                Ok(Act::Part {
+                let (repository, version) = (prefix.repository(name)?, version.to_owned());
+                Ok(match known {
+                    Some(part) => Act::Part {
+                        repository,
+                        tag: tag(&version)?,
+                        version,
+                        part,
+                        head: is_head,
+                    },
+                    None if part == "images" => Act::Images { repository, version },
+                    None => Act::Labels { repository, version },
+                })
+            })
+        }
+        ["charts", name, version, "diff", other] if is_version(version) && is_version(other) => {
+            let is_head = read_only(head)?;
+            let form = Form::of(head)?;
+            op(before, |prefix| {
+                Ok(Act::Diff {
                     repository: prefix.repository(name)?,
                     version: version.to_owned(),
-                    tag: tag.transpose()?,
-                    part,
+                    tag: tag(version)?,
+                    other: other.to_owned(),
+                    other_tag: tag(other)?,
+                    form,
                     head: is_head,
                 })
             })
@@ -216,6 +261,22 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str], limits: &Limits) -> Re
 /// The tag that a version is kept under: a tag holds no `+`.
 pub(super) fn tag_of(version: &str) -> Result<Tag> {
     version.replace('+', "_").parse()
+}
+
+/// Whether a segment can be a version: in what it is made of, and with nothing that another reader could take for a separator.
+fn is_version(segment: &str) -> bool {
+    !segment.is_empty() && is_plain(segment)
+}
+
+/// Whether a text has the characters alone that names and versions are made of.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+}
+
+/// The tag of a version; none for the latest one.
+fn tag(version: &str) -> Result<Option<Reference>> {
+    let tag = (version != LATEST).then(|| tag_of(version).map(Reference::Tag));
+    tag.transpose()
 }
 
 /// `?offset=` and `?limit=`.

@@ -34,13 +34,16 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     let repository = granted.existing_repository()?.id;
     let archive = stores.catalog.blob(repository, chart.content).await?;
     let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
+    let unpacking = stores.unpack(1)?;
     let kept = inspect(stores, &archive, Some(*part)).await?.kept;
     let (media_type, bytes) = match part {
         Part::Templates => ("application/json", templates(kept).await?),
         Part::Values => ("application/yaml", one(kept, "the chart has no values.yaml")?),
         Part::Readme => ("text/markdown; charset=utf-8", one(kept, "the chart has no README")?),
         Part::Schema => ("application/json", one(kept, "the chart has no values.schema.json")?),
+        Part::Everything => return Err(unknown("not a part")),
     };
+    drop(unpacking);
     let reply = Reply::new(StatusCode::OK)
         .header(CONTENT_TYPE, media_type)
         .header(CACHE_CONTROL, caching(stores, granted).await?);

@@ -120,13 +120,5 @@ async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -
             "the chart is called {name}, so its repository's name would have to end in that, and not in {segment}"
         ));
     }
-    Ok(Ok(ChartFacts {
-        tag: found.metadata.tag()?,
-        content: *content,
-        content_size: archive.size,
-        provenance,
-        metadata: found.metadata.to_json(),
-        name: name.clone(),
-        version: version.clone(),
-    }))
+    found.facts(provenance, stores.host.as_deref()).map(Ok)
 }

@@ -2,7 +2,7 @@
 
 use super::Helm;
 use super::chart::Version;
-use super::index::{Index, entry, list};
+use super::index::{Index, Place, entry, list};
 use super::op::{Act, Op, Page};
 use super::parse::tag_of;
 use super::rfc3339;
@@ -42,19 +42,23 @@ struct Shown {
 }
 
 /// What of an index the caller may see: all of it, unless a token names some charts alone.
-fn shown(index: &Index, granted: &Granted<Op>) -> Shown {
-    let (generation, at) = (index.generation, index.at);
+fn shown(index: &Index, granted: &Granted<Op>, host: Option<&str>) -> Shown {
+    let mut etag = format!("{}-{}", index.generation, index.at);
+    // The entries name it, and it may be another one after the next start.
+    if let Some(host) = host {
+        etag = format!("{etag}-{}", &Digest::sha256(host.as_bytes()).hex()[..8]);
+    }
     let Some(names) = names(granted) else {
         return Shown {
             entries: index.entries.clone(),
-            etag: format!("{generation}-{at}"),
+            etag,
             shared: true,
         };
     };
     let whose = Digest::sha256(names.join("/").as_bytes()).hex();
     Shown {
         entries: index.only(|name| names.binary_search(&name).is_ok(), Page::default()),
-        etag: format!("{generation}-{at}-{}", &whose[..16]),
+        etag: format!("{etag}-{}", &whose[..16]),
         shared: false,
     }
 }
@@ -81,7 +85,7 @@ pub(super) async fn index(helm: &Helm, stores: &Stores, granted: &Granted<Op>) -
     };
     let op = granted.op();
     let index = helm.indexes().current(stores, &op.prefix).await?;
-    let Shown { entries, mut etag, shared } = shown(&index, granted);
+    let Shown { entries, mut etag, shared } = shown(&index, granted, stores.host.as_deref());
     // What is made for this caller alone would be compressed for them alone.
     let coding = coding.filter(|_| shared);
     if let Some(coding) = coding {
@@ -151,8 +155,16 @@ pub(super) async fn charts(helm: &Helm, stores: &Stores, granted: &Granted<Op>) 
     Ok(reply.with(enclosed(Bytes::from_static(b"{"), entries, "}", shared, head)))
 }
 
+/// Where the charts of the operation's prefix are.
+fn place(stores: &Stores, granted: &Granted<Op>) -> Place {
+    Place {
+        host: stores.host.clone(),
+        prefix: granted.op().prefix.clone(),
+    }
+}
+
 /// An answer that is another one for who may see less, or a moment later.
-fn personal(reply: Reply) -> Reply {
+pub(super) fn personal(reply: Reply) -> Reply {
     reply.header(CACHE_CONTROL, "private, no-cache").header(VARY, "Authorization")
 }
 
@@ -170,7 +182,8 @@ pub(super) async fn listed(stores: &Stores, granted: &Granted<Op>) -> Result<Vec
 
 /// `GET api/charts/<name>`.
 pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    Ok(personal(json_reply(StatusCode::OK, list(listed(stores, granted).await?))))
+    let charts = listed(stores, granted).await?;
+    Ok(personal(json_reply(StatusCode::OK, list(charts, &place(stores, granted)))))
 }
 
 /// The chart of a version, as written; of a yanked one, too, which is in no list.
@@ -194,16 +207,21 @@ pub(super) async fn caching(stores: &Stores, granted: &Granted<Op>) -> Result<&'
     Ok(if mutable { ASK_AGAIN } else { FOREVER })
 }
 
+/// The chart of a version, as written, or of the latest one.
+pub(super) async fn at_version(stores: &Stores, granted: &Granted<Op>, version: &str) -> Result<Chart> {
+    match version {
+        LATEST => latest(listed(stores, granted).await?),
+        version => of_version(stores, granted, version).await,
+    }
+}
+
 /// `GET api/charts/<name>/<version>`.
 pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Act::Version { version, .. } = &granted.op().act else {
         return Err(unknown("not a version"));
     };
-    let chart = match version.as_str() {
-        LATEST => latest(listed(stores, granted).await?)?,
-        version => of_version(stores, granted, version).await?,
-    };
-    let reply = personal(json_reply(StatusCode::OK, entry(&chart)));
+    let chart = at_version(stores, granted, version).await?;
+    let reply = personal(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted))));
     Ok(match &chart.yanked {
         Some(reason) => reply.header(WARNING, warning(&yanked(reason))),
         None => reply,

@@ -106,6 +106,12 @@ impl contract::Specimen for Specimen {
         "versions",
         "version",
         "part",
+        "images",
+        "labels",
+        "diff",
+        "publisher",
+        "put publisher",
+        "delete publisher",
         "health",
         "info",
         "delete",
@@ -120,6 +126,12 @@ impl contract::Specimen for Specimen {
             Act::Upload(_) => "upload",
             Act::Provenance(_) => "provenance",
             Act::Part { .. } => "part",
+            Act::Images { .. } => "images",
+            Act::Labels { .. } => "labels",
+            Act::Diff { .. } => "diff",
+            Act::Publisher { .. } => "publisher",
+            Act::PutPublisher { .. } => "put publisher",
+            Act::DeletePublisher { .. } => "delete publisher",
             Act::Health => "health",
             Act::Info => "info",
             Act::Charts { .. } => "charts",
@@ -144,6 +156,10 @@ impl contract::Specimen for Specimen {
         door.ask(&post(project, &late)).await.expect(201);
         let late = provenance(&late);
         let base = format!("/helm/{project}");
+        let publisher = || Request::put(format!("{base}/artifacthub-repo.yml"));
+        let stored = door.ask(&publisher().body("owners: []\n")).await;
+        assert!(stored.status < 300, "{stored:?}");
+        let manage = || Asks::Manage(format!("{project}/artifacthub-repo.yml"));
         let get = |rest: &str| Request::get(format!("{base}{rest}"));
         let (list, repository) = (|| Asks::List(project.into()), format!("{project}/{flavour}"));
         let content = || Asks::ContentUnder(project.into(), repository.clone());
@@ -232,6 +248,38 @@ impl contract::Specimen for Specimen {
                 200,
             ),
             sample(
+                "what images a chart runs",
+                get(&format!("{of}/1.0.0+build.1/images")),
+                Asks::Read(repository.clone()),
+                200,
+            ),
+            sample(
+                "the labels of a version",
+                get(&format!("{of}/latest/labels")),
+                Asks::Read(repository.clone()),
+                200,
+            ),
+            sample(
+                "what is different",
+                get(&format!("{of}/1.0.0+build.1/diff/1.0.0+build.1?format=text")),
+                Asks::Content(repository.clone()),
+                200,
+            ),
+            sample(
+                "where the differences from the latest version are",
+                get(&format!("{of}/latest/diff/1.0.0+build.1")),
+                Asks::Read(repository.clone()),
+                302,
+            ),
+            sample("who publishes it", get("/artifacthub-repo.yml"), list(), 200),
+            sample("say who publishes it", publisher().body("owners: [{name: anna}]\n"), manage(), 200),
+            sample(
+                "no longer say who publishes it",
+                Request::delete(format!("{base}/artifacthub-repo.yml")),
+                manage(),
+                200,
+            ),
+            sample(
                 "where the values of the latest version are",
                 get(&format!("{of}/latest/values")),
                 Asks::Read(repository.clone()),
@@ -281,7 +329,19 @@ impl contract::Specimen for ApiSpecimen {
     type Format = Api;
     #[allow(clippy::declare_interior_mutable_const, reason = "only parses here, which keeps nothing")]
     const FORMAT: Api = Api(Helm::new());
-    const OPERATIONS: &'static [&'static str] = &["upload", "provenance", "charts", "versions", "version", "part", "delete", "mark"];
+    const OPERATIONS: &'static [&'static str] = &[
+        "upload",
+        "provenance",
+        "charts",
+        "versions",
+        "version",
+        "part",
+        "images",
+        "labels",
+        "diff",
+        "delete",
+        "mark",
+    ];
 
     fn operation(op: &Op) -> &'static str {
         Specimen::operation(op)

@@ -12,7 +12,7 @@ use crate::json_error::json_reply;
 use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};
-use granary_storage::catalog::{Chart, ChartFacts, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
+use granary_storage::catalog::{Chart, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
 use granary_storage::name::RepositoryName;
 use granary_storage::upload::{Home, Writing};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
@@ -299,22 +299,14 @@ pub(super) async fn enter(
     terms: Terms,
 ) -> Result<()> {
     let (chart, by) = (&received.chart, granted.by());
-    let metadata = chart.metadata.to_json();
-    let config = Bytes::from(metadata.clone());
+    let config = Bytes::from(chart.metadata.to_json());
     store(stores, granted, repository, config.clone()).await?;
     if let Some(provenance) = &received.provenance {
         store(stores, granted, repository, provenance.clone()).await?;
     }
     let manifest = manifest(chart, &config, received.provenance.as_ref());
-    let facts = ChartFacts {
-        name: chart.metadata.name.clone(),
-        version: chart.metadata.version.clone(),
-        tag: chart.metadata.tag()?,
-        content: chart.digest,
-        content_size: chart.size,
-        provenance: received.provenance.as_deref().map(Digest::sha256),
-        metadata,
-    };
+    let provenance = received.provenance.as_deref().map(Digest::sha256);
+    let facts = chart.facts(provenance, stores.host.as_deref())?;
     let new = NewManifest {
         tags: vec![facts.tag.clone()],
         chart: Some(NewChart::Listed(Box::new(facts))),

@@ -210,6 +210,8 @@ async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: Wor
         "/helm/acme/web-2.0.0.tgz".to_owned(),
         "/helm/acme/api/charts/web/2.0.0".to_owned(),
         "/helm/acme/api/charts/web/2.0.0/values".to_owned(),
+        "/helm/acme/api/charts/web/2.0.0/diff/1.0.0".to_owned(),
+        "/helm/acme/api/charts/web/1.0.0/diff/2.0.0".to_owned(),
         "/v2/acme/web/manifests/2.0.0".to_owned(),
         format!("/v2/acme/web/manifests/{digest}"),
     ] {

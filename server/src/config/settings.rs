@@ -222,6 +222,32 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "20000",
         "Values in a Chart.yaml with its aliases resolved, at most.",
     ),
+    setting(
+        "limits.chart_annotation_key_bytes",
+        "1000",
+        "Bytes in the name of an annotation of a chart, at most; up to 1000, which is what YAML can hold.",
+    ),
+    setting(
+        "limits.chart_images",
+        "100",
+        "Images that a chart may say it runs (artifacthub.io/images), at most; of more none is kept, and a label says so.",
+    ),
+    setting("limits.chart_publisher_bytes", "64KiB", "An artifacthub-repo.yml, at most."),
+    setting(
+        "limits.chart_unpacks",
+        "16",
+        "Charts that are unpacked at once to read files in them (values, templates, differences), at most; more are answered with 503.",
+    ),
+    setting(
+        "limits.chart_diff_lines",
+        "50000",
+        "Lines of a file that are compared with those of another version, at most; of a longer one only that it differs is told.",
+    ),
+    setting(
+        "limits.chart_diff_time",
+        "1s",
+        "How long two versions of a chart are compared exactly; what is left then is told as removed and added.",
+    ),
     setting("limits.chart_provenance_bytes", "1MiB", "A chart's provenance file, at most."),
     setting("limits.form_parts", "100", "Parts of a form, at most."),
     setting(
@@ -279,7 +305,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "2",
         "Pieces of archives that are packed or unpacked at once, at most; each takes a processor for a few milliseconds, and others wait.",
     ),
-    setting("limits.labels_per_version", "64", "Labels of one version of a file, at most."),
+    setting(
+        "limits.labels_per_version",
+        "64",
+        "Labels of one version of a file or a chart, at most.",
+    ),
     setting("limits.label_key_bytes", "128", "Bytes in the key of a label, at most; up to 255."),
     setting(
         "limits.label_value_bytes",

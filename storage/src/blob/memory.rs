@@ -109,7 +109,11 @@ impl BlobStore for MemoryStore {
         let Some((digest, (bytes, _))) = old.digest().zip(content.blobs.remove(&old)) else {
             return Ok(None);
         };
-        let key = StorageKey::new(&digest, &upload.next());
+        let next = StorageKey::new(&digest, &upload.next());
+        let key = match next == old {
+            true => StorageKey::new(&digest, &upload.next().next()),
+            false => next,
+        };
         let blob = Blob {
             digest,
             size: bytes.len() as u64,

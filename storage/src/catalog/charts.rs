@@ -3,6 +3,7 @@
 use super::model::RepositoryId;
 use crate::clock::Millis;
 use crate::digest::Digest;
+use crate::label::Labels;
 use crate::name::{RepositoryName, Tag};
 use std::sync::Arc;
 
@@ -54,6 +55,53 @@ pub struct ChartFacts {
     pub provenance: Option<Digest>,
     /// Chart.yaml as a JSON object, in the fields that clients know.
     pub metadata: String,
+    /// What its annotations say of it, as labels of its version: every key begins with [`CHART_LABELS`].
+    pub labels: Labels,
+    /// The images that it says it runs, in its order.
+    pub images: Vec<ChartImage>,
+}
+
+/// What the keys of the labels begin with that come from a chart's annotations; any other label of a version is not theirs.
+pub const CHART_LABELS: &str = "artifacthub.io/";
+
+/// An image that a chart says it runs. A statement of the chart's: it holds nothing alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartImage {
+    /// What the chart calls it; empty when it has no name for it.
+    pub name: String,
+    /// The reference as the chart has it.
+    pub image: String,
+    /// The registry that it names; it and what follows are `None` where the reference cannot be read.
+    pub registry: Option<String>,
+    /// The repository there.
+    pub path: Option<String>,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest.
+    pub digest: Option<Digest>,
+    /// The repository here that the reference names; `None` when it names another registry.
+    pub target: Option<RepositoryName>,
+}
+
+/// An image that a chart says it runs, and what of it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartImageView {
+    /// What the chart says.
+    pub image: ChartImage,
+    /// The manifest that the reference leads to now: in the repository here that it names, or, where it names a digest,
+    /// the same content anywhere. `None` where nothing of that can be seen.
+    pub here: Option<(RepositoryName, Digest)>,
+}
+
+/// The `artifacthub-repo.yml` of a chart repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// The file, verbatim.
+    pub content: Vec<u8>,
+    /// When it was last changed.
+    pub updated_at: Millis,
+    /// By whom.
+    pub updated_by: Arc<str>,
 }
 
 impl ChartFacts {

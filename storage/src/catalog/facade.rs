@@ -4,7 +4,7 @@
 //! the methods that do so stand first, then the list of all others.
 
 use super::cache::{ARTIFACT_TYPE_MAX, Cache};
-use super::charts::{AfterUnlisted, Chart, ChartVersion, ChartsUnder, LateProvenance, MarkChart, UnlistedChart};
+use super::charts::{AfterUnlisted, Chart, ChartImageView, ChartVersion, ChartsUnder, LateProvenance, MarkChart, Publisher, UnlistedChart};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
@@ -500,4 +500,14 @@ units! {
     pub read unlisted_under(prefix: Prefix, visible: Visible, after: Option<AfterUnlisted>, limit: usize) -> Vec<UnlistedChart> => unlisted_under;
     /// Why a manifest that says it holds a chart is in no chart repository; `None` when that is not so.
     pub read chart_unlisted(repository: RepositoryId, digest: Digest) -> Option<String> => chart_unlisted;
+    /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible.
+    pub read chart_images(repository: RepositoryId, digest: Digest, visible: Visible) -> Vec<ChartImageView> => chart_images;
+    /// The labels of a live tag.
+    pub read tag_labels(repository: RepositoryId, tag: Tag) -> Option<Labels> => tag_labels;
+    /// The file that says who publishes what lies under a prefix.
+    pub read publisher(prefix: Prefix) -> Option<Publisher> => publisher;
+    /// Stores that file, which belongs to the project `owner`; whether there was none before. `NotFound`/`Project`.
+    pub write put_publisher(prefix: Prefix, owner: ProjectName, content: Vec<u8>, by: Arc<str>) -> bool => put_publisher;
+    /// Removes that file; whether there was one.
+    pub write delete_publisher(prefix: Prefix, by: Arc<str>) -> bool => delete_publisher;
 }

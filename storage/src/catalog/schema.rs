@@ -237,6 +237,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    chart_image (repository, digest, position) {
+        repository -> BigInt,
+        digest -> Text,
+        position -> BigInt,
+        name -> Text,
+        image -> Text,
+        registry -> Nullable<Text>,
+        path -> Nullable<Text>,
+        tag -> Nullable<Text>,
+        image_digest -> Nullable<Text>,
+        target -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    chart_publisher (prefix) {
+        prefix -> Text,
+        project -> BigInt,
+        content -> Binary,
+        updated_at -> BigInt,
+        updated_by -> Text,
+    }
+}
+
+diesel::table! {
     tus_upload (id) {
         id -> Text,
         repository -> BigInt,
@@ -267,6 +292,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     chart,
     chart_mark,
     chart_unlisted,
+    chart_image,
     upload,
     tus_upload
 );

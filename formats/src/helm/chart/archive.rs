@@ -122,7 +122,11 @@ impl Walk {
         }
         let found = self.found;
         let found = found.ok_or_else(|| fault("the archive holds no Chart.yaml directly under its top folder"))?;
-        Ok(Found { kept: self.kept, ..found })
+        let mut kept = self.kept;
+        if self.wanted == Some(Part::Everything) {
+            kept.push(Kept::new(CHART_YAML.to_owned(), found.chart_yaml.clone()));
+        }
+        Ok(Found { kept, ..found })
     }
 
     fn feed(&mut self, mut data: &[u8]) -> Result<()> {

@@ -1,11 +1,13 @@
 //! Reading an archive while it streams past: pieces are handed to the blocking pool one at a time, so that a sender
 //! who takes their time holds no thread, and a small chart costs one hand-over.
 
+use super::annotations::Said;
 use super::archive::{Found, Walk};
 use super::parts::{Kept, Part};
 use super::{Metadata, fault};
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
+use granary_storage::catalog::ChartFacts;
 use granary_storage::limits::Limits;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Hasher, Result, What};
 use std::io::Write as _;
@@ -25,8 +27,38 @@ pub(crate) struct Inspected {
     pub(crate) digest: Digest,
     /// Bytes of the archive.
     pub(crate) size: u64,
+    /// What its annotations say.
+    pub(crate) said: Said,
     /// The files of the part that was wanted, in their order.
     pub(crate) kept: Vec<Kept>,
+}
+
+impl Inspected {
+    /// What the catalog keeps of it, in a registry that its users know as `host`.
+    ///
+    /// # Errors
+    /// `Invalid`/`Tag` for a version that no tag can hold.
+    pub(crate) fn facts(&self, provenance: Option<Digest>, host: Option<&str>) -> Result<ChartFacts> {
+        let mut images = self.said.images.clone();
+        for image in &mut images {
+            if let (Some(registry), Some(path), Some(host)) = (&image.registry, &image.path, host)
+                && registry.eq_ignore_ascii_case(host)
+            {
+                image.target = path.parse().ok();
+            }
+        }
+        Ok(ChartFacts {
+            name: self.metadata.name.clone(),
+            version: self.metadata.version.clone(),
+            tag: self.metadata.tag()?,
+            content: self.digest,
+            content_size: self.size,
+            provenance,
+            metadata: self.metadata.to_json(),
+            labels: self.said.labels.clone(),
+            images,
+        })
+    }
 }
 
 /// Looks at an archive as it comes. Blocks.
@@ -94,8 +126,10 @@ impl Reader {
             modified,
             kept,
         } = walk.finish()?;
+        let metadata = Metadata::read(&chart_yaml, &self.limits)?;
         Ok(Inspected {
-            metadata: Metadata::read(&chart_yaml, &self.limits)?,
+            said: Said::read(metadata.annotations(), &self.limits),
+            metadata,
             modified,
             digest: self.hasher.finish(),
             size: self.size,

@@ -3,7 +3,8 @@
 //! One entry of an index that has a number where Helm wants text makes the whole index unreadable, so what is kept is
 //! exactly what Helm itself would write (`chart.Metadata`), in its order. Fields that Helm does not know are left out.
 
-use super::yaml::{Measured, Node, Plain, as_text, plain};
+use super::values::{Value, exact, flag, is_null, list, map, shorten, text, texts};
+use super::yaml::Node;
 use super::{Version, fault, yaml};
 use granary_storage::limits::Limits;
 use granary_storage::name::Tag;
@@ -11,9 +12,6 @@ use granary_storage::prefix::Prefix;
 use granary_storage::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::rc::Rc;
-
-type Value = Rc<Measured>;
 
 /// What a chart says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
@@ -92,16 +90,13 @@ impl Metadata {
     pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|_| fault("Chart.yaml is not UTF-8"))?;
-        let document = yaml::read(text, limits)?;
+        let document = yaml::read(text, "Chart.yaml", limits)?;
         let Node::Map(fields) = &document.node else {
             return Err(fault("Chart.yaml is no mapping of fields to values"));
         };
         let mut found = Self::default();
-        for (key, value) in fields {
-            spelled(key, FIELDS)?;
-            found.take(key, value)?;
-        }
-        found.check()?;
+        take(&mut found, FIELDS, fields)?;
+        found.check(limits)?;
         Ok(found)
     }
 
@@ -129,39 +124,16 @@ impl Metadata {
         self.version.replace('+', "_").parse()
     }
 
-    fn take(&mut self, key: &str, value: &Value) -> Result<()> {
-        match key {
-            "name" => self.name = exact(key, value)?,
-            "home" => self.home = text(key, value)?,
-            "sources" => self.sources = texts(key, value)?,
-            "version" => self.version = exact(key, value)?,
-            "description" => self.description = text(key, value)?,
-            "keywords" => self.keywords = texts(key, value)?,
-            "maintainers" => self.maintainers = list(key, value)?.iter().map(maintainer).collect::<Result<_>>()?,
-            "icon" => self.icon = text(key, value)?,
-            "apiVersion" => self.api_version = text(key, value)?,
-            "condition" => self.condition = text(key, value)?,
-            "tags" => self.tags = text(key, value)?,
-            "appVersion" => self.app_version = text(key, value)?,
-            "deprecated" => self.deprecated = flag(key, value)?,
-            "annotations" => {
-                let pairs = map(key, value)?.iter();
-                if pairs.clone().any(|(name, _)| name.len() > KEY_MAX) {
-                    return Err(fault(format!("the name of an annotation is longer than {KEY_MAX} bytes")));
-                }
-                self.annotations = pairs
-                    .map(|(name, value)| Ok((name.clone(), text("annotations", value)?)))
-                    .collect::<Result<_>>()?;
-            }
-            "kubeVersion" => self.kube_version = text(key, value)?,
-            "dependencies" => self.dependencies = list(key, value)?.iter().map(dependency).collect::<Result<_>>()?,
-            "type" => self.kind = text(key, value)?,
-            _ => {}
-        }
-        Ok(())
+    /// The annotations, as written.
+    pub(super) fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, limits: &Limits) -> Result<()> {
+        let most = limits.chart_annotation_key_bytes;
+        if self.annotations.keys().any(|name| name.len() > most) {
+            return Err(fault(format!("the name of an annotation is longer than {most} bytes")));
+        }
         if !matches!(self.api_version.as_str(), "v1" | "v2" | "v3") {
             return Err(fault(match self.api_version.as_str() {
                 "" => "Chart.yaml has no apiVersion".to_owned(),
@@ -198,75 +170,6 @@ impl Metadata {
     }
 }
 
-fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
-}
-
-fn wrong(key: &str, wanted: &str) -> Error {
-    fault(format!("{key:.100} in Chart.yaml must be {wanted}"))
-}
-
-/// Text; what stands without quotes and means something else is taken as Helm takes it.
-fn text(key: &str, value: &Value) -> Result<String> {
-    match &value.node {
-        Node::Scalar { text, plain: false } => Ok(text.clone()),
-        Node::Scalar { text, plain: true } => Ok(match plain(text) {
-            Plain::Null => String::new(),
-            Plain::Bool(value) => value.to_string(),
-            Plain::Integer(number) => number.to_string(),
-            Plain::Float(number) => as_text(number),
-            Plain::Text => text.clone(),
-        }),
-        Node::List(_) | Node::Map(_) => Err(wrong(key, "text")),
-    }
-}
-
-/// Text that means what it says: `1.10` without quotes is the number 1.1, and a chart of that version another one.
-fn exact(key: &str, value: &Value) -> Result<String> {
-    let meant = text(key, value)?;
-    match &value.node {
-        Node::Scalar { text, plain: true } if *text != meant && !meant.is_empty() => Err(fault(format!(
-            "the {key} in Chart.yaml must be in quotes: without them {text:.100} means {meant:.100}"
-        ))),
-        _ => Ok(meant),
-    }
-}
-
-fn flag(key: &str, value: &Value) -> Result<bool> {
-    match &value.node {
-        Node::Scalar { text, plain: true } => match plain(text) {
-            Plain::Null => Ok(false),
-            Plain::Bool(value) => Ok(value),
-            Plain::Integer(_) | Plain::Float(_) | Plain::Text => Err(wrong(key, "true or false")),
-        },
-        _ => Err(wrong(key, "true or false")),
-    }
-}
-
-fn is_null(value: &Value) -> bool {
-    matches!(&value.node, Node::Scalar { text, plain: true } if plain(text) == Plain::Null)
-}
-
-fn list<'v>(key: &str, value: &'v Value) -> Result<&'v [Value]> {
-    match &value.node {
-        Node::List(items) => Ok(items),
-        _ if is_null(value) => Ok(&[]),
-        _ => Err(wrong(key, "a list")),
-    }
-}
-
-fn map<'v>(key: &str, value: &'v Value) -> Result<&'v [(String, Value)]> {
-    match &value.node {
-        Node::Map(entries) => Ok(entries),
-        _ if is_null(value) => Ok(&[]),
-        _ => Err(wrong(key, "a mapping")),
-    }
-}
-
-fn texts(key: &str, value: &Value) -> Result<Vec<String>> {
-    list(key, value)?.iter().map(|item| text(key, item)).collect()
-}
-
 /// What JSON allows in a text and YAML does not print (YAML 1.2 §5.1), or takes for the end of a line: an index that holds
 /// it is read by half of the clients.
 fn unprintable(c: char) -> bool {
@@ -276,64 +179,104 @@ fn unprintable(c: char) -> bool {
     )
 }
 
-/// Fields of a Chart.yaml, of a maintainer and of a dependency.
-const FIELDS: &[&str] = &[
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-];
-const MAINTAINER_FIELDS: &[&str] = &["name", "email", "url"];
-const DEPENDENCY_FIELDS: &[&str] = &[
-    "name",
-    "version",
-    "repository",
-    "condition",
-    "tags",
-    "enabled",
-    "import-values",
-    "alias",
-];
+/// A field: its name, and how its value becomes part of what is read. What is read and what has to be spelled so are one
+/// table.
+type Field<T> = (&'static str, fn(&mut T, &Value) -> Result<()>);
+
+macro_rules! fields {
+    ($of:literal: $($name:literal => $field:ident by $read:path,)+) => {
+        &[$(($name, |found, value| {
+            found.$field = $read(concat!($of, $name, " in Chart.yaml"), value)?;
+            Ok(())
+        })),+]
+    };
+}
+
+const FIELDS: &[Field<Metadata>] = fields! {"":
+    "name" => name by exact,
+    "home" => home by text,
+    "sources" => sources by texts,
+    "version" => version by exact,
+    "description" => description by text,
+    "keywords" => keywords by texts,
+    "maintainers" => maintainers by maintainers,
+    "icon" => icon by text,
+    "apiVersion" => api_version by text,
+    "condition" => condition by text,
+    "tags" => tags by text,
+    "appVersion" => app_version by text,
+    "deprecated" => deprecated by flag,
+    "annotations" => annotations by annotations,
+    "kubeVersion" => kube_version by text,
+    "dependencies" => dependencies by dependencies,
+    "type" => kind by text,
+};
+
+const MAINTAINER_FIELDS: &[Field<Maintainer>] = fields! {"a maintainer's ":
+    "name" => name by text,
+    "email" => email by text,
+    "url" => url by text,
+};
+
+const DEPENDENCY_FIELDS: &[Field<Dependency>] = fields! {"a dependency's ":
+    "name" => name by text,
+    "version" => version by text,
+    "repository" => repository by text,
+    "condition" => condition by text,
+    "tags" => tags by texts,
+    "enabled" => enabled by flag,
+    "import-values" => import_values by anything,
+    "alias" => alias by text,
+};
+
+/// Reads the fields that are known into `found`. Others are left out.
+fn take<T>(found: &mut T, fields: &[Field<T>], entries: &[(String, Value)]) -> Result<()> {
+    for (key, value) in entries {
+        spelled(key, fields)?;
+        if let Some((_, take)) = fields.iter().find(|(name, _)| name == key) {
+            take(found, value)?;
+        }
+    }
+    Ok(())
+}
 
 /// Refuses another spelling of a field: helm reads through Go's JSON, to which `Version` and `verſion` are `version`.
-fn spelled(key: &str, fields: &[&str]) -> Result<()> {
+fn spelled<T>(key: &str, fields: &[Field<T>]) -> Result<()> {
     let folded = key.replace('\u{17f}', "s").replace('\u{212a}', "k");
-    match fields.iter().find(|field| **field != key && field.eq_ignore_ascii_case(&folded)) {
+    let names = fields.iter().map(|(name, _)| *name);
+    match names.into_iter().find(|name| *name != key && name.eq_ignore_ascii_case(&folded)) {
         Some(field) => Err(fault(format!("{:?} in Chart.yaml must be written {field}", shorten(key)))),
         None => Ok(()),
     }
 }
 
-/// Bytes in a key of a map that an index holds, at most: YAML knows no longer key without a mark before it (§7.4.2).
-const KEY_MAX: usize = 1000;
+fn annotations(what: &str, value: &Value) -> Result<BTreeMap<String, String>> {
+    let pairs = map(what, value)?.iter();
+    pairs.map(|(name, value)| Ok((name.clone(), text(what, value)?))).collect()
+}
+
+/// Each as JSON, whatever shape it has.
+fn anything(what: &str, value: &Value) -> Result<Vec<serde_json::Value>> {
+    let items = list(what, value)?.iter();
+    items
+        .map(|item| serde_json::to_value(item.as_ref()).map_err(Error::internal))
+        .collect()
+}
+
+fn maintainers(what: &str, value: &Value) -> Result<Vec<Maintainer>> {
+    list(what, value)?.iter().map(maintainer).collect()
+}
+
+fn dependencies(what: &str, value: &Value) -> Result<Vec<Dependency>> {
+    list(what, value)?.iter().map(dependency).collect()
+}
 
 fn maintainer(value: &Value) -> Result<Maintainer> {
     if is_null(value) {
         return Err(fault("a maintainer in Chart.yaml is empty"));
     }
     let mut found = Maintainer::default();
-    for (key, value) in map("each of the maintainers", value)? {
-        spelled(key, MAINTAINER_FIELDS)?;
-        match key.as_str() {
-            "name" => found.name = text("a maintainer's name", value)?,
-            "email" => found.email = text("a maintainer's email", value)?,
-            "url" => found.url = text("a maintainer's url", value)?,
-            _ => {}
-        }
-    }
+    take(&mut found, MAINTAINER_FIELDS, map("each of the maintainers in Chart.yaml", value)?)?;
     Ok(found)
 }
 
@@ -342,25 +285,7 @@ fn dependency(value: &Value) -> Result<Dependency> {
         return Err(fault("a dependency in Chart.yaml is empty"));
     }
     let mut found = Dependency::default();
-    for (key, value) in map("each of the dependencies", value)? {
-        spelled(key, DEPENDENCY_FIELDS)?;
-        match key.as_str() {
-            "name" => found.name = text("a dependency's name", value)?,
-            "version" => found.version = text("a dependency's version", value)?,
-            "repository" => found.repository = text("a dependency's repository", value)?,
-            "condition" => found.condition = text("a dependency's condition", value)?,
-            "tags" => found.tags = texts("a dependency's tags", value)?,
-            "enabled" => found.enabled = flag("a dependency's enabled", value)?,
-            "import-values" => {
-                let items = list("a dependency's import-values", value)?.iter();
-                found.import_values = items
-                    .map(|item| serde_json::to_value(item.as_ref()).map_err(Error::internal))
-                    .collect::<Result<_>>()?;
-            }
-            "alias" => found.alias = text("a dependency's alias", value)?,
-            _ => {}
-        }
-    }
+    take(&mut found, DEPENDENCY_FIELDS, map("each of the dependencies in Chart.yaml", value)?)?;
     if found.name.is_empty() {
         return Err(fault("a dependency in Chart.yaml has no name"));
     }

@@ -1,26 +1,33 @@
 //! A chart's archive, as a stranger sends it: read as it comes, piece by piece, in memory that the limits bound and
 //! never on an async worker. Nothing is unpacked; what is kept is Chart.yaml.
 
+mod annotations;
 mod archive;
 #[cfg(test)]
 mod archive_tests;
+mod compare;
 mod header;
+mod image;
 mod inspect;
 mod metadata;
 #[cfg(test)]
 mod metadata_tests;
 mod parts;
 mod path;
+mod publisher;
 mod signed;
 #[cfg(test)]
 mod tests;
+mod values;
 mod version;
 mod yaml;
 
+pub(crate) use compare::{Differing, compare};
 pub(crate) use inspect::{Inspected, Inspection};
 pub(crate) use metadata::Metadata;
 pub(crate) use parts::Kept;
 pub use parts::Part;
+pub(crate) use publisher::check_publisher;
 pub(crate) use signed::Signed;
 pub(crate) use version::Version;
 
@@ -72,8 +79,15 @@ pub fn fuzz_tar(bytes: &[u8]) {
 /// What a fuzz target reaches: reads a Chart.yaml.
 #[cfg(fuzzing)]
 pub fn fuzz_metadata(bytes: &[u8]) {
-    if let Ok(found) = Metadata::read(bytes, &granary_storage::limits::Limits::default()) {
+    let limits = granary_storage::limits::Limits::default();
+    if let Ok(found) = Metadata::read(bytes, &limits) {
         check(&found);
+        let said = annotations::Said::read(found.annotations(), &limits);
+        assert!(said.images.len() <= limits.chart_images);
+        assert!(said.labels.iter().count() <= limits.labels_per_version);
+    }
+    if publisher::check_publisher(bytes, &limits).is_ok() {
+        assert!(std::str::from_utf8(bytes).is_ok());
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Part {
     Readme,
     /// values.schema.json.
     Schema,
+    /// Every file, Chart.yaml with them: what is compared. No path names it.
+    Everything,
 }
 
 /// A file of a chart.
@@ -46,6 +48,7 @@ impl Part {
             Self::Templates => "templates",
             Self::Readme => "readme",
             Self::Schema => "schema",
+            Self::Everything => "everything",
         }
     }
 
@@ -58,6 +61,8 @@ impl Part {
                 .iter()
                 .any(|name| file.eq_ignore_ascii_case(name)),
             (Self::Schema, [file]) => file == "values.schema.json",
+            // Chart.yaml is kept anyway.
+            (Self::Everything, path) => path != ["Chart.yaml"],
             _ => false,
         }
     }

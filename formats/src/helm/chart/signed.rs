@@ -48,7 +48,8 @@ impl Signed {
         };
         let within = |error: Error| fault(format!("in the provenance: {}", error.message()));
         let metadata = Metadata::read(signed[..split].join("\n").as_bytes(), limits).map_err(within)?;
-        let sums = yaml::read(&signed[split + 1..].join("\n"), limits).map_err(|_| fault("the provenance names no files"))?;
+        let sums =
+            yaml::read(&signed[split + 1..].join("\n"), "the list of files", limits).map_err(|_| fault("the provenance names no files"))?;
         let mut files = Vec::new();
         if let Node::Map(fields) = &sums.node {
             for (_, value) in fields.iter().filter(|(key, _)| key == "files") {

@@ -120,31 +120,31 @@ struct Frame {
     bytes: u64,
 }
 
-/// Reads the first document.
-pub(super) fn read(text: &str, limits: &Limits) -> Result<Rc<Measured>> {
+/// Reads the first document; `of` is what faults call it.
+pub(super) fn read(text: &str, of: &str, limits: &Limits) -> Result<Rc<Measured>> {
     let mut parser = Parser::new_from_str(text);
     let mut stack: Vec<Frame> = Vec::new();
     let mut anchors: HashMap<usize, Rc<Measured>> = HashMap::new();
     loop {
         let (event, at) = parser
             .next_token()
-            .map_err(|cause| fault(format!("Chart.yaml is not valid YAML: {:.200}", cause.to_string())))?;
+            .map_err(|cause| fault(format!("{of} is not valid YAML: {:.200}", cause.to_string())))?;
         let (node, anchor) = match event {
             Event::Nothing | Event::StreamStart | Event::DocumentStart => continue,
-            Event::StreamEnd | Event::DocumentEnd => return Err(fault("Chart.yaml is empty")),
+            Event::StreamEnd | Event::DocumentEnd => return Err(fault(format!("{of} is empty"))),
             Event::SequenceStart(anchor, tag) => {
-                untagged(tag.as_ref())?;
-                push(&mut stack, Open::List(Vec::new()), anchor, limits)?;
+                untagged(tag.as_ref(), of)?;
+                push(&mut stack, Open::List(Vec::new()), anchor, of, limits)?;
                 continue;
             }
             Event::MappingStart(anchor, tag) => {
-                untagged(tag.as_ref())?;
+                untagged(tag.as_ref(), of)?;
                 let open = Open::Map {
                     entries: Vec::new(),
                     known: HashSet::new(),
                     key: None,
                 };
-                push(&mut stack, open, anchor, limits)?;
+                push(&mut stack, open, anchor, of, limits)?;
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => {
@@ -161,7 +161,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Rc<Measured>> {
                 (value, frame.anchor)
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let text_tag = untagged(tag.as_ref())?;
+                let text_tag = untagged(tag.as_ref(), of)?;
                 let value = Rc::new(Measured {
                     bytes: text.len() as u64 + 2,
                     node: Node::Scalar {
@@ -174,7 +174,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Rc<Measured>> {
             }
             Event::Alias(anchor) => match anchors.get(&anchor) {
                 Some(value) => (value.clone(), 0),
-                None => return Err(fault("Chart.yaml holds an alias to something that the alias is part of")),
+                None => return Err(fault(format!("{of} holds an alias to something that the alias is part of"))),
             },
         };
         if anchor != 0 {
@@ -183,20 +183,20 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Rc<Measured>> {
         let Some(frame) = stack.last_mut() else {
             return Ok(node);
         };
-        frame.take(node, at.line())?;
+        frame.take(node, of, at.line())?;
         if frame.values > limits.chart_metadata_values || frame.bytes > limits.chart_metadata_bytes {
             return Err(fault(format!(
-                "Chart.yaml is more than {} values, or {} bytes, with its aliases resolved",
+                "{of} is more than {} values, or {} bytes, with its aliases resolved",
                 limits.chart_metadata_values, limits.chart_metadata_bytes
             )));
         }
     }
 }
 
-fn push(stack: &mut Vec<Frame>, open: Open, anchor: usize, limits: &Limits) -> Result<()> {
+fn push(stack: &mut Vec<Frame>, open: Open, anchor: usize, of: &str, limits: &Limits) -> Result<()> {
     if stack.len() == limits.chart_metadata_depth {
         return Err(fault(format!(
-            "Chart.yaml is nested more than {} levels deep",
+            "{of} is nested more than {} levels deep",
             limits.chart_metadata_depth
         )));
     }
@@ -210,19 +210,16 @@ fn push(stack: &mut Vec<Frame>, open: Open, anchor: usize, limits: &Limits) -> R
 }
 
 /// Whether a tag says that this is text; any other one is refused.
-fn untagged(tag: Option<&Tag>) -> Result<bool> {
+fn untagged(tag: Option<&Tag>, of: &str) -> Result<bool> {
     match tag {
         None => Ok(false),
         Some(tag) if tag.suffix == "str" => Ok(true),
-        Some(tag) => Err(fault(format!(
-            "Chart.yaml holds the tag {:.50}, which has no place there",
-            tag.suffix
-        ))),
+        Some(tag) => Err(fault(format!("{of} holds the tag {:.50}, which has no place there", tag.suffix))),
     }
 }
 
 impl Frame {
-    fn take(&mut self, value: Rc<Measured>, line: usize) -> Result<()> {
+    fn take(&mut self, value: Rc<Measured>, of: &str, line: usize) -> Result<()> {
         self.values = self.values.saturating_add(value.values);
         self.bytes = self.bytes.saturating_add(value.bytes).saturating_add(2);
         match &mut self.open {
@@ -231,14 +228,14 @@ impl Frame {
                 Some(key) => entries.push((key, value)),
                 None => {
                     let Node::Scalar { text, .. } = &value.node else {
-                        return Err(fault(format!("Chart.yaml holds a key that is no text, in line {line}")));
+                        return Err(fault(format!("{of} holds a key that is no text, in line {line}")));
                     };
                     if text == "<<" {
-                        return Err(fault("Chart.yaml holds a merge key (<<), which has no place there"));
+                        return Err(fault(format!("{of} holds a merge key (<<), which has no place there")));
                     }
                     // Readers differ in which of the two they take.
                     if !known.insert(text.clone()) {
-                        return Err(fault(format!("the key {text:.100} stands twice in Chart.yaml, in line {line}")));
+                        return Err(fault(format!("the key {text:.100} stands twice in {of}, in line {line}")));
                     }
                     *key = Some(text.clone());
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::{ErrorKind, What};
+use crate::label::Labels;
 use crate::prefix::Prefix;
 
 on_each_database!(
@@ -36,6 +37,8 @@ pub(super) fn named(repository: RepositoryId, content: &str, name: &str, version
             content_size: archive.len() as u64,
             provenance: None,
             metadata: format!(r#"{{"name":"{name}","version":"{version}"}}"#),
+            labels: Labels::default(),
+            images: Vec::new(),
         }))),
         ..manifest(repository, content)
     }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod blobs;
+mod chart_images;
 mod charts;
 mod deletions;
 mod events;
@@ -15,6 +16,7 @@ mod holders;
 mod labels;
 mod manifests;
 mod projects;
+mod publishers;
 mod races;
 mod referrers;
 mod releases;

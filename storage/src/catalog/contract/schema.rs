@@ -45,6 +45,12 @@ type Chart = (
 );
 
 #[rustfmt::skip]
+type ChartImage = (
+    i64, String, i64, String, String, Option<String>, Option<String>,
+    Option<String>, Option<String>, Option<String>,
+);
+
+#[rustfmt::skip]
 type Version = (
     i64, String, String, i64, String, String, Option<String>, String,
     Option<String>, Option<String>, Option<bool>,
@@ -94,6 +100,8 @@ macro_rules! reader {
                 chart_unlisted: (i64, String, String),
                 chart_mark: (i64, String, Option<String>, bool),
                 chart_event: (i64, String, i64, i64),
+                chart_image: ChartImage,
+                chart_publisher: (String, i64, Vec<u8>, i64, String),
                 tus_upload: TusUpload,
             )
         }
@@ -126,6 +134,8 @@ async fn fill(database: &TestDatabase) {
     let session = catalog.create_upload(api, somebody(), Algorithm::Sha256, FUTURE, 9).await.unwrap();
     catalog.add_tus_upload(tus::of(&session)).await.unwrap();
     push(catalog, charts::chart(api, "a chart", "1.2.3", "its archive").tagged(&["1.2.3"])).await;
+    chart_images::fill(catalog, api).await;
+    publishers::fill(catalog).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
     versions::yank(catalog, api, "1.2.3", "it is broken").await.unwrap();
     labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;
@@ -176,7 +186,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 23);
+    assert_eq!(read(database).len(), 25);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

@@ -5,6 +5,7 @@ use super::super::super::fault::Outcome;
 use super::super::super::model::{EdgeRole, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
 use super::super::super::schema::{chart, chart_event, chart_mark, chart_unlisted, edge, project, repository, version};
 use super::Conn;
+use super::chart_images::store_chart_images;
 use super::rows::{CHUNK, LIVE, parse, rows, signed, unsigned};
 use crate::access::Visible;
 use crate::clock;
@@ -262,6 +263,7 @@ pub(super) fn store_chart(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
                 .do_update()
                 .set(values)
                 .execute(c)?;
+            store_chart_images(c, new.repository.0, &digest, &facts.images)?;
         }
     }
     Ok(())

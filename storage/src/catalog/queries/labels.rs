@@ -1,14 +1,15 @@
 //! Labels of versions: kept with the version, to be read with it, and one row each, to be found by.
 
+use super::super::super::charts::{CHART_LABELS, ChartFacts};
 use super::super::super::fault::{Fault, Outcome};
-use super::super::super::model::RelabelFile;
+use super::super::super::model::{RelabelFile, RepositoryId};
 use super::super::super::schema::{label, version};
 use super::Conn;
 use super::file_place::standing;
-use super::rows::record;
+use super::rows::{LIVE, parse, record};
 use crate::failpoint;
-use crate::label::Labels;
-use crate::name::FilePath;
+use crate::label::{LabelChanges, Labels};
+use crate::name::{FilePath, Tag};
 use diesel::prelude::*;
 use serde_json::json;
 
@@ -67,4 +68,41 @@ pub(crate) fn label_file(c: &mut Conn, at: &RelabelFile) -> Outcome<Option<Label
         relabel(c, repository, &at.path, &held, &labels, &at.by)?;
     }
     Ok(Some(labels))
+}
+
+/// Gives the version of a chart the labels that its annotations make, beside those that do not come from any.
+pub(super) fn label_chart(c: &mut Conn, repository: i64, facts: &ChartFacts) -> Outcome<()> {
+    let held = labels_of(c, repository, facts.tag.as_str())?.unwrap_or_default();
+    let own = held.iter().filter(|(key, _)| key.starts_with(CHART_LABELS));
+    let gone = own.map(|(key, _)| (key.to_owned(), None));
+    let set = facts.labels.iter().map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
+    let changes: LabelChanges = gone.chain(set).collect();
+    // Their number was bounded when they were made, and nothing else gives labels to a tag.
+    let labels = held.changed(&changes, usize::MAX).map_err(Fault::Refused)?;
+    match labels == held {
+        true => Ok(()),
+        false => set_labels(c, repository, facts.tag.as_str(), &labels),
+    }
+}
+
+/// The labels of a version, deleted or not.
+fn labels_of(c: &mut Conn, repository: i64, name: &str) -> Outcome<Option<Labels>> {
+    let text = version::table
+        .filter(version::repository.eq(repository))
+        .filter(version::name.eq(name))
+        .select(version::labels)
+        .first::<String>(c)
+        .optional()?;
+    text.map(|text| parse(&text)).transpose()
+}
+
+pub(crate) fn tag_labels(c: &mut Conn, repository: &RepositoryId, tag: &Tag) -> Outcome<Option<Labels>> {
+    let text = version::table
+        .filter(version::repository.eq(repository.0))
+        .filter(version::name.eq(tag.as_str()))
+        .filter(version::state.eq(LIVE))
+        .select(version::labels)
+        .first::<String>(c)
+        .optional()?;
+    text.map(|text| parse(&text)).transpose()
 }

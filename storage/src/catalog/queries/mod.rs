@@ -5,6 +5,7 @@
 
 mod accounts;
 mod blobs;
+mod chart_images;
 mod chart_rules;
 mod charts;
 mod events;
@@ -16,6 +17,7 @@ mod holders;
 mod labels;
 mod manifests;
 mod projects;
+mod publishers;
 mod put_manifest;
 mod releases;
 mod repositories;
@@ -29,6 +31,7 @@ mod versions;
 
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
+pub(crate) use chart_images::*;
 pub(crate) use charts::*;
 pub(crate) use events::*;
 pub(crate) use file_place::*;
@@ -39,6 +42,7 @@ pub(crate) use holders::*;
 pub(crate) use labels::*;
 pub(crate) use manifests::*;
 pub(crate) use projects::*;
+pub(crate) use publishers::*;
 pub(crate) use put_manifest::*;
 pub(crate) use releases::*;
 pub(crate) use repositories::*;

@@ -1,5 +1,6 @@
 //! Storing a manifest: one transaction for its bytes, its edges, its names and their history.
 
+use super::super::super::charts::NewChart;
 use super::super::super::fault::{Fault, Outcome, refuse};
 use super::super::super::model::{EdgeRole, NewManifest, Stored};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
@@ -7,6 +8,7 @@ use super::Conn;
 use super::blobs::linked;
 use super::chart_rules::check_version;
 use super::charts::{chart_is_known, listed_under, listing_changed, store_chart};
+use super::labels::label_chart;
 use super::rows::{CHUNK, LIVE, parse, record, signed};
 use crate::clock;
 use crate::digest::Digest;
@@ -87,6 +89,12 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
         point(c, new, tag)?;
         failpoint::hit("tag.moved")?;
         moved.push((tag.clone(), current.get(tag.as_str()).copied()));
+    }
+    if let Some(facts) = new.chart.as_ref().and_then(NewChart::facts)
+        && new.tags.contains(&facts.tag)
+        && (!known || moved.iter().any(|(moved, _)| *moved == facts.tag))
+    {
+        label_chart(c, repository, facts)?;
     }
     // What was listed before is listed no more, or what is listed now was not before.
     for tag in &new.tags {

@@ -1,0 +1,2 @@
+DROP TABLE chart_publisher;
+DROP TABLE chart_image;
