@@ -116,6 +116,8 @@ fn limits(config: &Config) -> Limits {
         archive_entry_bytes: set.archive_entry_bytes,
         archive_unpacked_bytes: set.archive_unpacked_bytes,
         archive_ratio: set.archive_ratio,
+        archive_members: set.archive_members,
+        archives_per_principal: set.archives_per_principal,
         archive_work: set.archive_work,
         labels_per_version: set.labels_per_version,
         label_key_bytes: set.label_key_bytes,

@@ -87,10 +87,15 @@ pub struct Limits {
     pub archive_directory_bytes: u64,
     /// One entry that is read out of a stored archive, unpacked, at most.
     pub archive_entry_bytes: u64,
-    /// All of a stored archive that is unpacked to look into it, at most.
+    /// All of a stored archive that is unpacked, or read where it is not packed, to look into it, at most.
     pub archive_unpacked_bytes: u64,
     /// How many times its packed size anything unpacked may have, beyond its first MiB.
     pub archive_ratio: u64,
+    /// Gzip members that a stored tar.gz which is looked into is packed as, at most.
+    pub archive_members: usize,
+    /// Requests of one account that walk a folder to send it as one, or look into an archive, at once, at most; all that is
+    /// anonymous is one.
+    pub archives_per_principal: usize,
     /// Pieces of archives that are packed or unpacked at once, at most: each takes a processor for a few milliseconds.
     pub archive_work: usize,
     /// Labels of one version, at most.
@@ -152,6 +157,8 @@ impl Default for Limits {
             archive_entry_bytes: 1024 * MIB,
             archive_unpacked_bytes: 4 * 1024 * MIB,
             archive_ratio: 200,
+            archive_members: 65_536,
+            archives_per_principal: 16,
             archive_work: 2,
             labels_per_version: 64,
             label_key_bytes: 128,

@@ -156,7 +156,7 @@ pub(crate) struct Snapshot {
 
 /// The way in: the dispatch of every format, behind one gate.
 pub(crate) struct Door {
-    dispatch: Dispatch,
+    pub(crate) dispatch: Dispatch,
     pub(crate) gate: Arc<FakeGate>,
     formats: Registry,
 }

@@ -429,6 +429,8 @@ units! {
     pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
 
     read read_file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
+    /// Those of these files that are there, bytewise by their paths.
+    pub read files(repository: RepositoryId, paths: Vec<FilePath>) -> Vec<FileView> => files_at;
     /// What the date of a file that was last changed at `updated_at` says.
     pub read file_changed(repository: RepositoryId, path: FilePath, updated_at: Millis) -> Changed => file_changed;
     /// What storing a file at a path would meet.
