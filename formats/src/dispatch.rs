@@ -125,6 +125,20 @@ impl<Op> Granted<Op> {
         self.gate.authorize(&self.principal, &Needs::one(access)).await.map(drop)
     }
 
+    /// Whether the principal holds an access that only the body told of: one that widens what may be done.
+    ///
+    /// # Errors
+    /// Those of [`Gate::authorize`].
+    pub async fn may(&self, access: Access) -> Result<bool> {
+        let needs = Needs::Access {
+            required: Vec::new(),
+            optional: vec![access],
+            across: false,
+        };
+        let rights = self.gate.authorize(&self.principal, &needs).await?;
+        Ok(rights.optional.first() == Some(&Held::Yes))
+    }
+
     /// Whether the bytes of one more file of the repository may go out; gives the warnings to send along.
     ///
     /// # Errors
@@ -340,9 +354,11 @@ async fn resolve<Op: Operation>(
         (Some(repository), Some(reference)) => catalog.manifest(repository.id, reference).await?,
         _ => None,
     };
-    let mut warnings = Vec::new();
+    // Told of what only shows headers, too: a version that was withdrawn is no secret to who knows its name.
+    let yank = manifest.as_ref().and_then(|manifest| manifest.yanked.as_deref());
+    let mut warnings: Vec<String> = yank.map(yanked).into_iter().collect();
     if let (Some(repository), Some(manifest), false) = (&repository, &manifest, op.metadata_only()) {
-        warnings = cx.gate.admit(&principal, repository, manifest).await?;
+        warnings.extend(cx.gate.admit(&principal, repository, manifest).await?);
     }
     let mut file = None;
     for path in [op.serves_file(), op.serves_within()].into_iter().flatten() {
@@ -413,6 +429,12 @@ fn scope_of(needs: &Needs) -> String {
             scopes.collect::<Vec<_>>().join(" ")
         }
     }
+}
+
+/// What who fetches a yanked version should hear.
+pub(crate) fn yanked(reason: &str) -> String {
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    format!("this version was yanked{why}")
 }
 
 /// The header that carries a [`warning`].

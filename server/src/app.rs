@@ -107,6 +107,7 @@ fn limits(config: &Config) -> Limits {
         chart_diff_lines: set.chart_diff_lines,
         chart_diff_time: set.chart_diff_time,
         chart_provenance_bytes: set.chart_provenance_bytes,
+        yank_reason_bytes: set.yank_reason_bytes,
         form_parts: set.form_parts,
         form_other_bytes: set.form_other_bytes,
         folder_archive_files: set.folder_archive_files,

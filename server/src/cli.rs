@@ -137,6 +137,14 @@ pub(crate) enum ProjectCommand {
     Revoke { project: String, principal: String },
     /// Open a project to everybody, or close it.
     Public { project: String, switch: Switch },
+    /// Change a setting of a project.
+    Set {
+        project: String,
+        /// Whether a chart version that was published may be replaced, by an upload that says so (`?force`) and comes from
+        /// somebody who may overwrite.
+        #[arg(long, required = true)]
+        mutable_versions: Switch,
+    },
     /// List the members of a project.
     Members { project: String },
 }
@@ -173,6 +181,7 @@ mod tests {
             "granary user disable ci",
             "granary project create acme",
             "granary project grant acme ci developer",
+            "granary project set acme --mutable-versions on",
             "granary fsck",
             "granary fsck --quick --data d --output json",
             "granary completions bash",
@@ -184,6 +193,7 @@ mod tests {
             "granary user create ci",
             "granary user create ci secret",
             "granary nonsense",
+            "granary project set acme",
             "granary --default",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -107,6 +107,10 @@ fn with_config(typed: Typed, loaded: Loaded, globals: &Globals) -> anyhow::Resul
             name: project,
             public: switch == Switch::On,
         },
+        Typed::Project(ProjectCommand::Set { project, mutable_versions }) => Command::ProjectSet {
+            name: project,
+            mutable_versions: mutable_versions == Switch::On,
+        },
         Typed::Project(ProjectCommand::Members { project }) => Command::ProjectMembers { name: project },
         Typed::Fsck { quick } => Command::Fsck { quick },
         // Answered before a configuration was read.

@@ -71,6 +71,8 @@ pub struct Limits {
     pub chart_diff_time: Duration,
     /// A provenance file, at most.
     pub chart_provenance_bytes: u64,
+    /// Bytes of the reason for which a chart's version is yanked, at most.
+    pub yank_reason_bytes: usize,
     /// Parts of a form, at most.
     pub form_parts: usize,
     /// Bytes of a form besides what is uploaded by it, at most.
@@ -142,6 +144,7 @@ impl Default for Limits {
             chart_diff_lines: 50_000,
             chart_diff_time: Duration::from_secs(1),
             chart_provenance_bytes: MIB,
+            yank_reason_bytes: 512,
             form_parts: 100,
             form_other_bytes: 64 * 1024,
             chart_index_cache: 256 * MIB,

@@ -161,6 +161,8 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
     };
     let version = || {
         let mut cells = read(Pull, "Version", 404);
+        // Without a body nothing is said of it.
+        cells.push(("PATCH", Delete, "Mark", 400));
         cells.push(("DELETE", Delete, "Delete", 404));
         cells
     };
@@ -215,6 +217,7 @@ fn table(name: &str, image: &Image) -> Vec<Route> {
         of(format!("{helm}/api/charts/{segment}/1.0/labels"), read(Pull, "Labels", 404)),
         of(format!("{helm}/api/charts/{segment}/1.0/diff/1.1"), read(Pull, "Diff", 404)),
         of(format!("{helm}/artifacthub-repo.yml"), publisher()),
+        of(format!("{helm}/api/unlisted"), read(PullUnder, "Unlisted", 200)),
         of(format!("{helm}/health"), read(PullUnder, "Health", 200)),
         of(format!("{helm}/info"), read(PullUnder, "Info", 200)),
         of(format!("/api{helm}/charts"), charts()),

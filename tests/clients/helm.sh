@@ -156,6 +156,25 @@ for version in "${helm_versions[@]}"; do
   upload "$version: a version never changes" 409 --data-binary "@$work/$version/web-2.2.0.tgz" "$api_of/api/charts"
   refused "$version: not by a push either" '409|conflict|denied' \
     helm push --plain-http "$work/$version/web-2.2.0.tgz" "oci://$registry/$version/charts"
+  # A version that is withdrawn is chosen by nobody, and had by who names it.
+  upload "$version: yank" 200 -X PATCH --data '{"yanked":true,"reason":"broken"}' "$api_of/api/charts/web/2.2.0"
+  upload "$version: deprecate" 200 -X PATCH --data '{"deprecated":true}' "$api_of/api/charts/web/2.0.0"
+  check "$version: repo update after the yank" helm repo update
+  refused "$version: a yanked version is not in the chart repository" 'not found|no chart version' \
+    helm pull mine/web --version 2.2.0 --destination "$work/$version"
+  says "$version: nor chosen over oci" ':2.1.0$' \
+    helm pull --plain-http "oci://$registry/$version/charts/web" --version '^2.0.0' --destination "$work/$version/oci"
+  rm -f "$work/$version/oci/web-2.2.0.tgz"
+  check "$version: a yanked version by its name" \
+    helm pull --plain-http "oci://$registry/$version/charts/web" --version 2.2.0 --destination "$work/$version/oci"
+  same "$version: it is the one that was published" "$(sha256_of "$charts/web-2.2.0.tgz")" "$(sha256_of "$work/$version/oci/web-2.2.0.tgz")"
+  upload "$version: why it is not listed" 200 "$api_of/api/unlisted"
+  same "$version: it says so" 'this version was yanked: broken' \
+    "$(jq -r '.unlisted[] | select(.tags == ["2.2.0"]) | .reason' "$work/answer")"
+  upload "$version: unyank" 200 -X PATCH --data '{"yanked":false}' "$api_of/api/charts/web/2.2.0"
+  check "$version: repo update after it is back" helm repo update
+  check "$version: a version that is back" helm pull mine/web --version 2.2.0 --destination "$work/$version/http"
+
   upload "$version: delete" 200 -X DELETE "$api_of/api/charts/web/2.1.0"
   check "$version: repo update after the delete" helm repo update
   refused "$version: a deleted version is gone from the chart repository" 'not found|no chart version' \

@@ -4,6 +4,7 @@ mod api;
 mod bombs;
 mod metadata;
 mod repositories;
+mod versions;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

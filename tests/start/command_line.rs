@@ -27,7 +27,7 @@ fn manage(server: &TestServer) {
     );
     assert_eq!(
         output(server.cli(&["project", "list", "--output", "json"])),
-        json!([{"name": "acme", "public": "yes"}])
+        json!([{"name": "acme", "public": "yes", "mutable_versions": "no"}])
     );
     assert_eq!(
         output(server.cli(&["project", "members", "acme", "--output", "json"])),
@@ -40,13 +40,15 @@ fn manage(server: &TestServer) {
     assert_eq!(table.stdout, "NAME   ADMIN  STATE\nadmin  yes    enabled\njo     no     disabled\n");
     server.cli(&["user", "enable", "jo"]).expect(0);
     server.cli(&["project", "revoke", "acme", "jo"]).expect(0);
+    let set = server.cli(&["project", "set", "acme", "--mutable-versions", "on"]).expect(0);
+    assert_eq!(set.stderr, "published versions in project acme now may be replaced by force\n");
     assert_eq!(output(server.cli(&["project", "members", "acme", "--output", "json"])), json!([]));
     server
         .cli_with(&["user", "passwd", "jo", "--password-stdin"], "second-password")
         .expect(0);
     assert_eq!(
         output(server.cli(&["project", "list", "--output", "json"])),
-        json!([{"name": "acme", "public": "no"}])
+        json!([{"name": "acme", "public": "no", "mutable_versions": "yes"}])
     );
 }
 
@@ -129,7 +131,10 @@ fn what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing() {
         assert!(ran.stderr.contains(sentence) && ran.stdout.is_empty(), "{arguments:?} {ran:?}");
     }
     assert_eq!(server.cli(&["user", "list"]).expect(0).stdout, users);
-    assert_eq!(server.cli(&["project", "list"]).expect(0).stdout, "NAME  PUBLIC\nacme  no\n");
+    assert_eq!(
+        server.cli(&["project", "list"]).expect(0).stdout,
+        "NAME  PUBLIC  MUTABLE_VERSIONS\nacme  no      no\n"
+    );
 }
 
 #[test]

@@ -190,7 +190,10 @@ fn the_data_folder_may_lie_deep() {
     let server = TestServer::in_folder(&deep, &[]);
     server.admin().get("/v2/").expect(200);
     server.project("acme");
-    assert_eq!(server.cli(&["project", "list"]).expect(0).stdout, "NAME  PUBLIC\nacme  no\n");
+    assert_eq!(
+        server.cli(&["project", "list"]).expect(0).stdout,
+        "NAME  PUBLIC  MUTABLE_VERSIONS\nacme  no      no\n"
+    );
 }
 
 #[test]

@@ -64,6 +64,8 @@ enum Act {
     DeleteByApi,
     DeleteTag,
     DeleteManifest,
+    Yank,
+    Unyank,
 }
 
 /// What is done, and with which of the two archives that a version could be.
@@ -86,9 +88,21 @@ struct Known {
     signed: bool,
     /// Whether an image has the tag.
     image: bool,
+    /// Whether the tag is the manifest of a push, which stays as it is.
+    pushed: bool,
+    /// Whether provenance is kept beside that manifest, which is there until it is deleted itself.
+    beside: bool,
+    /// Whether the version is in no list; it stays so until that is taken back.
+    yanked: bool,
 }
 
 impl Known {
+    /// Provenance comes.
+    fn sign(&mut self) {
+        self.beside |= self.pushed && !self.signed;
+        self.signed = true;
+    }
+
     /// Takes a step, and gives the status that answers it.
     fn step(&mut self, Step { act, other, .. }: Step) -> u16 {
         let same = self.published.is_none_or(|published| published == other);
@@ -101,23 +115,38 @@ impl Known {
             }
             Act::Post | Act::Put | Act::FormWithProvenance | Act::Push if !same || self.image => 409,
             // Another manifest would drop what is signed; an upload of the archive alone says nothing of it.
-            Act::Push if self.live && self.signed => 409,
-            Act::Post | Act::Put | Act::FormWithProvenance | Act::Push => {
-                let with = matches!(act, Act::FormWithProvenance);
-                self.signed = with || self.live && self.signed;
+            Act::Push if self.live && self.signed && !self.pushed => 409,
+            Act::Push => {
+                self.signed = self.beside;
+                (self.published, self.live, self.pushed) = (Some(other), true, true);
+                201
+            }
+            Act::Post | Act::Put | Act::FormWithProvenance => {
+                if !self.live {
+                    (self.signed, self.pushed) = (false, false);
+                }
                 (self.published, self.live) = (Some(other), true);
+                if matches!(act, Act::FormWithProvenance) {
+                    self.sign();
+                }
                 201
             }
             Act::LateProvenance if !self.live => 404,
             Act::LateProvenance if !same => 400,
             Act::LateProvenance => {
-                self.signed = true;
+                self.sign();
                 201
+            }
+            Act::Yank | Act::Unyank if !self.live => 404,
+            Act::Yank | Act::Unyank => {
+                self.yanked = matches!(act, Act::Yank);
+                200
             }
             Act::DeleteByApi if !self.live => 404,
             Act::DeleteTag | Act::DeleteManifest if !self.live && !self.image => 404,
             Act::DeleteByApi | Act::DeleteTag | Act::DeleteManifest => {
-                (self.live, self.image, self.signed) = (false, false, false);
+                self.beside &= !self.pushed || matches!(act, Act::DeleteTag);
+                (self.live, self.image, self.signed, self.pushed) = (false, false, false, false);
                 if matches!(act, Act::DeleteByApi) { 200 } else { 202 }
             }
         }
@@ -148,6 +177,8 @@ async fn whatever_is_uploaded_and_deleted_index_tags_and_api_agree(world: World)
         2 => Just(Act::DeleteByApi),
         2 => Just(Act::DeleteTag),
         2 => Just(Act::DeleteManifest),
+        1 => Just(Act::Yank),
+        1 => Just(Act::Unyank),
     ];
     let step = (act, prop::sample::select(&NAMES[..]), 0..MINORS, prop::bool::weighted(0.2));
     let step = step.prop_map(|(act, name, minor, other)| Step { act, name, minor, other });
@@ -194,6 +225,10 @@ async fn act_on(world: &World, project: &str, step: Step) -> u16 {
         Act::FormWithProvenance => form(project, &[("chart", &archive), ("prov", signed.as_bytes())]),
         Act::LateProvenance => Request::post(format!("/helm/{project}/api/prov")).body(signed),
         Act::DeleteByApi => Request::delete(format!("/helm/{project}/api/charts/{name}/{version}")),
+        Act::Yank | Act::Unyank => {
+            let said = format!("{{\"yanked\":{}}}", matches!(act, Act::Yank));
+            Request::patch(format!("/helm/{project}/api/charts/{name}/{version}")).body(said)
+        }
         Act::DeleteTag => Request::delete(tag),
         Act::DeleteManifest => {
             let found = door.ask(&Request::get(&tag)).await;
@@ -214,7 +249,7 @@ async fn all_agree(world: &World, project: &str, known: &BTreeMap<(&'static str,
     assert_eq!(charts, entries, "{so_far:?}");
     let wanted: BTreeSet<String> = known
         .iter()
-        .filter(|(_, version)| version.live)
+        .filter(|(_, version)| version.live && !version.yanked)
         .map(|((name, minor), _)| format!("{name} {}", version(*minor)))
         .collect();
     assert_eq!(
@@ -235,7 +270,7 @@ async fn all_agree(world: &World, project: &str, known: &BTreeMap<(&'static str,
             _ => serde_json::from_value(tags.json()["tags"].clone()).unwrap(),
         };
         tags.remove("latest");
-        let there = (0..MINORS).filter(|minor| of(*minor).live || of(*minor).image);
+        let there = (0..MINORS).filter(|minor| of(*minor).live && !of(*minor).yanked || of(*minor).image);
         assert_eq!(tags, there.map(version).collect(), "{so_far:?}");
         for minor in 0..MINORS {
             version_agrees(&door, (project, name, minor), &of(minor), &entries, so_far).await;
@@ -262,14 +297,19 @@ async fn version_agrees(door: &Door, (project, name, minor): (&str, &str, u8), k
     }
     let archive = archive(name, minor, known.published.unwrap());
     assert_eq!(file.body, archive, "{so_far:?}");
-    let listed = entries[name].as_array().unwrap().iter().find(|entry| entry["version"] == *version);
-    let listed = listed.unwrap().clone();
+    let mut listed = entries[name].as_array().into_iter().flatten();
+    let listed = listed.find(|entry| entry["version"] == *version);
+    assert_eq!(listed.is_none(), known.yanked, "{so_far:?}");
+    for answer in [&entry, &file, &manifest] {
+        assert_eq!(answer.header("warning").is_some(), known.yanked, "{so_far:?}");
+    }
+    let entry = entry.json();
     assert_eq!(
-        listed["digest"].as_str(),
+        entry["digest"].as_str(),
         Some(Digest::sha256(&archive).hex().as_str()),
         "{so_far:?}"
     );
-    assert_eq!(entry.json(), listed, "{so_far:?}");
+    assert!(listed.is_none_or(|listed| *listed == entry), "{so_far:?}");
     let layers = manifest.json()["layers"].as_array().unwrap().clone();
     let mut bytes = BTreeSet::new();
     for layer in &layers {
@@ -277,7 +317,8 @@ async fn version_agrees(door: &Door, (project, name, minor): (&str, &str, u8), k
         bytes.insert(ask(format!("/v2/{project}/{name}/blobs/{digest}")).await.expect(200).body);
     }
     let mut pulled = BTreeSet::from([archive]);
-    if known.signed {
+    // What is kept beside a manifest is served by the chart repository alone.
+    if known.signed && !known.pushed {
         pulled.insert(signature.body);
     }
     assert_eq!(bytes, pulled, "{so_far:?}");

@@ -3,8 +3,8 @@
 use super::chart::{Differing, Kept, Part, compare};
 use super::op::{Act, Op};
 use super::published::inspect;
-use super::read::{LATEST, latest, listed, unknown};
-use crate::dispatch::{Granted, WARNING, warning};
+use super::read::{LATEST, latest, listed, of_version, unknown};
+use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Head, Reply, ReplyBody};
 use granary_storage::catalog::Chart;
 use granary_storage::name::Reference;
@@ -65,10 +65,9 @@ pub(super) async fn diff(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     else {
         return Err(unknown("not a comparison"));
     };
-    let charts = listed(stores, granted).await?;
     let Some(other_tag) = tag.as_ref().and(other_tag.as_ref()) else {
         // The policies are asked about versions that are named. They are from now on.
-        let latest = latest(charts)?.version;
+        let latest = latest(listed(stores, granted).await?)?.version;
         let named = |version: &'_ String| if version == LATEST { latest.clone() } else { version.clone() };
         let place = format!("../../{}/diff/{}?format={}", named(version), named(other), form.word());
         let reply = Reply::new(StatusCode::FOUND).header(LOCATION, place);
@@ -76,16 +75,20 @@ pub(super) async fn diff(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     };
     // What the policies were asked about, and nothing that took its place meanwhile.
     let before = granted.manifest()?.digest;
-    let (after, warnings) = match tag.as_ref() == Some(other_tag) {
+    let (after, mut warnings) = match tag.as_ref() == Some(other_tag) {
         true => (before, Vec::new()),
         false => admitted(stores, granted, other_tag, *head).await?,
     };
-    let absent = || unknown("there is no such version of this chart");
-    let chart = |digest, version: &String| {
-        let found = charts.iter().find(|chart| chart.digest == digest && chart.version == *version);
-        found.ok_or_else(absent)
+    let chart = async |digest, version: &String| {
+        let found = of_version(stores, granted, version).await?;
+        let found = Some(found).filter(|chart| chart.digest == digest);
+        found.ok_or_else(|| unknown("there is no such version of this chart"))
     };
-    let (before, after) = (chart(before, version)?, chart(after, other)?);
+    let (before, after) = (&chart(before, version).await?, &chart(after, other).await?);
+    // That of the first is told already.
+    if before.digest != after.digest {
+        warnings.extend(after.yanked.as_deref().map(yanked));
+    }
     let unpacking = stores.unpack(2)?;
     let old = everything(stores, granted, before).await?;
     let new = everything(stores, granted, after).await?;

@@ -212,7 +212,9 @@ pub(super) fn list(mut versions: Vec<Chart>, place: &Place) -> String {
 /// One version: Chart.yaml, and where to get the archive. Relative first, which is the same behind every proxy and all that
 /// helm looks at; then, where the registry has a name that is settled, as an OCI artifact.
 pub(super) fn entry(chart: &Chart, place: &Place) -> String {
-    let metadata = chart.metadata.strip_suffix('}').unwrap_or("{\"name\":\"\"");
+    let deprecated = if chart.deprecated { deprecated(&chart.metadata) } else { None };
+    let metadata = deprecated.as_ref().unwrap_or(&chart.metadata);
+    let metadata = metadata.strip_suffix('}').unwrap_or("{\"name\":\"\"");
     let second = match &place.host {
         // A host's name, a prefix, a chart's name and a tag hold nothing that JSON would have written otherwise.
         Some(host) => format!(
@@ -229,6 +231,13 @@ pub(super) fn entry(chart: &Chart, place: &Place) -> String {
         rfc3339(chart.created_at),
         chart.content.hex()
     )
+}
+
+/// Chart.yaml with what was said of it here; `None` when it is no JSON object.
+fn deprecated(metadata: &str) -> Option<String> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(metadata).ok()?;
+    fields.insert("deprecated".to_owned(), true.into());
+    serde_json::to_string(&fields).ok()
 }
 
 #[cfg(test)]
@@ -251,6 +260,8 @@ mod tests {
             provenance: None,
             metadata: format!("{{\"name\":\"{name}\",\"version\":\"1.{version}.0\"}}"),
             created_at: 0,
+            yanked: None,
+            deprecated: false,
         }
     }
 

@@ -9,6 +9,7 @@ mod coding;
 mod diff;
 mod form;
 mod index;
+mod marks;
 mod op;
 mod parameter;
 mod parse;
@@ -19,6 +20,7 @@ mod publisher;
 mod read;
 mod said;
 mod taken;
+mod unlisted;
 mod upload;
 
 #[cfg(test)]
@@ -30,6 +32,8 @@ mod diff_tests;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
+mod provenance_tests;
+#[cfg(test)]
 mod publisher_tests;
 #[cfg(test)]
 mod refusals_tests;
@@ -39,6 +43,8 @@ mod said_tests;
 pub(crate) mod specimen_tests;
 #[cfg(test)]
 mod uploads_tests;
+#[cfg(test)]
+mod versions_tests;
 
 pub(crate) use published::{CONFIG, CONTENT, CONTENT_OF_OLD, ChartLayers, PROVENANCE, look_at};
 
@@ -88,8 +94,8 @@ impl FormatHandler for Api {
     const STORES: StorageFormat = Helm::STORES;
     type Op = Op;
 
-    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
-        parse::parse_api(head)
+    fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {
+        parse::parse_api(head, &stores.limits)
     }
 
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
@@ -107,8 +113,8 @@ impl FormatHandler for Helm {
     const STORES: StorageFormat = StorageFormat::Oci;
     type Op = Op;
 
-    fn parse(&self, head: &Head<'_>, _: &Stores) -> Result<Op> {
-        parse::parse(head)
+    fn parse(&self, head: &Head<'_>, stores: &Stores) -> Result<Op> {
+        parse::parse(head, &stores.limits)
     }
 
     async fn serve(&self, stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
@@ -127,6 +133,8 @@ impl FormatHandler for Helm {
             Act::PutPublisher { .. } => publisher::put(stores, &granted, body).await,
             Act::DeletePublisher { .. } => publisher::delete(stores, &granted).await,
             Act::Provenance(_) => provenance::upload(stores, &granted, body).await,
+            Act::Unlisted(_) => unlisted::list(stores, &granted).await,
+            Act::Mark { .. } => marks::change(stores, &granted, body).await,
             Act::Health => read::health(self, stores, &granted).await,
             Act::Info => Ok(read::info()),
             Act::Delete { .. } => read::delete(stores, &granted).await,

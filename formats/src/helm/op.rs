@@ -6,9 +6,10 @@ use super::diff::Form;
 use crate::conditions::ReadConditions;
 use crate::gate::Needs;
 use crate::handler::Operation;
+use crate::paging;
 use granary_storage::Digest;
 use granary_storage::access::{Access, Action, Actions};
-use granary_storage::name::{Reference, RepositoryName};
+use granary_storage::name::{Reference, RepositoryName, Tag};
 use granary_storage::prefix::Prefix;
 
 /// How an upload comes.
@@ -147,6 +148,8 @@ pub enum Act {
     },
     /// `POST api/prov`, and `PUT charts/<file>.tgz.prov`.
     Provenance(Upload),
+    /// `GET api/unlisted`.
+    Unlisted(paging::Page),
     /// `GET health`.
     Health,
     /// `GET info`.
@@ -157,6 +160,17 @@ pub enum Act {
         repository: RepositoryName,
         /// The version, as written.
         version: String,
+    },
+    /// `PATCH api/charts/<name>/<version>`.
+    Mark {
+        /// The chart's repository.
+        repository: RepositoryName,
+        /// The version, as written.
+        version: String,
+        /// The tag of the version.
+        tag: Tag,
+        /// `Content-Length`.
+        length: Option<u64>,
     },
 }
 
@@ -184,9 +198,13 @@ impl Operation for Op {
             })
         };
         match &self.act {
-            Act::Index { .. } | Act::ReadFile { .. } | Act::Charts { .. } | Act::Publisher { .. } | Act::Health | Act::Info => {
-                under(Actions::PULL)
-            }
+            Act::Index { .. }
+            | Act::ReadFile { .. }
+            | Act::Charts { .. }
+            | Act::Unlisted(_)
+            | Act::Publisher { .. }
+            | Act::Health
+            | Act::Info => under(Actions::PULL),
             Act::Upload(_) | Act::Provenance(_) => under(Action::Create.into()),
             Act::Versions { repository }
             | Act::Version { repository, .. }
@@ -203,7 +221,8 @@ impl Operation for Op {
                 across: true,
             },
             Act::PutPublisher { own, .. } | Act::DeletePublisher { own } => of(own, Actions::ALL),
-            Act::Delete { repository, .. } => of(repository, Actions::DELETE),
+            // Who may take a version away may take it back.
+            Act::Delete { repository, .. } | Act::Mark { repository, .. } => of(repository, Actions::DELETE),
         }
     }
 
@@ -215,12 +234,14 @@ impl Operation for Op {
             | Act::Images { repository, .. }
             | Act::Labels { repository, .. }
             | Act::Diff { repository, .. }
-            | Act::Delete { repository, .. } => Some(repository),
+            | Act::Delete { repository, .. }
+            | Act::Mark { repository, .. } => Some(repository),
             Act::Index { .. }
             | Act::ReadFile { .. }
             | Act::Upload(_)
             | Act::Provenance(_)
             | Act::Charts { .. }
+            | Act::Unlisted(_)
             | Act::Publisher { .. }
             | Act::PutPublisher { .. }
             | Act::DeletePublisher { .. }

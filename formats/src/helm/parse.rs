@@ -13,7 +13,9 @@ use crate::body::content_length;
 use crate::conditions::ReadConditions;
 use crate::handler::{Head, method_not_allowed};
 use crate::oci::decode;
-use granary_storage::name::{DEFAULT_PROJECT, Reference};
+use crate::paging;
+use granary_storage::limits::Limits;
+use granary_storage::name::{DEFAULT_PROJECT, Reference, Tag};
 use granary_storage::prefix::Prefix;
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, What};
 use http::Method;
@@ -29,12 +31,12 @@ const PROVENANCE: &str = ".prov";
 const PUBLISHER: &str = "artifacthub-repo.yml";
 
 /// Understands a request.
-pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
+pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     if let Some(at) = segments.iter().position(|segment| *segment == "api") {
         let (before, api) = segments.split_at(at);
-        return api_of(head, before, &api[1..]);
+        return api_of(head, before, &api[1..], limits);
     }
     let Some((last, before)) = segments.split_last() else {
         return Err(nowhere());
@@ -65,7 +67,7 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
 /// a plugin looks for it that has an index without `serverInfo`.
 ///
 /// A prefix may end in `charts`, so this is read from the right, too: the last `charts` that can be the API's is.
-pub(super) fn parse_api(head: &Head<'_>) -> Result<Op> {
+pub(super) fn parse_api(head: &Head<'_>, limits: &Limits) -> Result<Op> {
     let segments = segments(head)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     // Behind it stand a chart's name, a version, a part and another version, at most.
@@ -77,7 +79,7 @@ pub(super) fn parse_api(head: &Head<'_>) -> Result<Op> {
         (_, found) => from + found.ok_or_else(nowhere)?,
     };
     let (before, api) = segments.split_at(at);
-    api_of(head, before, api)
+    api_of(head, before, api, limits)
 }
 
 /// `…/artifacthub-repo.yml`.
@@ -164,7 +166,7 @@ fn file(head: &Head<'_>, before: &[&str], last: &str) -> Result<Op> {
 }
 
 /// `…/api/charts`, and what lies under it.
-fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
+fn api_of(head: &Head<'_>, before: &[&str], api: &[&str], limits: &Limits) -> Result<Op> {
     match *api {
         ["charts"] => {
             let act = match *head.method {
@@ -186,17 +188,21 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
             })
         }
         ["charts", name, version] if is_version(version) => {
-            let deletes = match *head.method {
-                Method::GET | Method::HEAD => false,
-                Method::DELETE => true,
-                _ => return Err(method_not_allowed("GET, HEAD, DELETE")),
-            };
+            let method = head.method;
+            if ![Method::GET, Method::HEAD, Method::PATCH, Method::DELETE].contains(method) {
+                return Err(method_not_allowed("GET, HEAD, PATCH, DELETE"));
+            }
             op(before, |prefix| {
                 let (repository, version) = (prefix.repository(name)?, version.to_owned());
-                Ok(if deletes {
-                    Act::Delete { repository, version }
-                } else {
-                    Act::Version { repository, version }
+                Ok(match *method {
+                    Method::DELETE => Act::Delete { repository, version },
+                    Method::PATCH => Act::Mark {
+                        repository,
+                        tag: tag_of(&version)?,
+                        version,
+                        length: content_length(head)?,
+                    },
+                    _ => Act::Version { repository, version },
                 })
             })
         }
@@ -236,6 +242,11 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
                 })
             })
         }
+        ["unlisted"] => {
+            read_only(head)?;
+            let page = paging::page(head, limits)?;
+            op(before, |_| Ok(Act::Unlisted(page)))
+        }
         ["prov"] => {
             if *head.method != Method::POST {
                 return Err(method_not_allowed("POST"));
@@ -245,6 +256,11 @@ fn api_of(head: &Head<'_>, before: &[&str], api: &[&str]) -> Result<Op> {
         }
         _ => Err(nowhere()),
     }
+}
+
+/// The tag that a version is kept under: a tag holds no `+`.
+pub(super) fn tag_of(version: &str) -> Result<Tag> {
+    version.replace('+', "_").parse()
 }
 
 /// Whether a segment can be a version: in what it is made of, and with nothing that another reader could take for a separator.
@@ -259,7 +275,7 @@ fn is_plain(text: &str) -> bool {
 
 /// The tag of a version; none for the latest one.
 fn tag(version: &str) -> Result<Option<Reference>> {
-    let tag = (version != LATEST).then(|| version.replace('+', "_").parse().map(Reference::Tag));
+    let tag = (version != LATEST).then(|| tag_of(version).map(Reference::Tag));
     tag.transpose()
 }
 

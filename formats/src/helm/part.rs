@@ -3,10 +3,9 @@
 use super::chart::{Kept, Part};
 use super::op::{Act, Op};
 use super::published::inspect;
-use super::read::{latest, listed, unknown};
+use super::read::{caching, latest, listed, of_version, unknown};
 use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
-use crate::oci::FOREVER;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use granary_storage::{Error, Result, Stores};
@@ -19,17 +18,19 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     let Act::Part { version, tag, part, .. } = &granted.op().act else {
         return Err(unknown("not a part"));
     };
-    let charts = listed(stores, granted).await?;
     if tag.is_none() {
         // The policies are asked about a version that is named. This one is from now on.
-        let place = format!("../{}/{}", latest(charts)?.version, part.word());
+        let place = format!("../{}/{}", latest(listed(stores, granted).await?)?.version, part.word());
         let reply = Reply::new(StatusCode::FOUND).header(LOCATION, place);
         return Ok(reply.header(CACHE_CONTROL, "private, no-cache"));
     }
     // What the policies were asked about, and nothing that took its place meanwhile.
-    let admitted = granted.manifest()?.digest;
-    let chart = charts.iter().find(|chart| chart.digest == admitted && chart.version == *version);
-    let chart = chart.ok_or_else(|| unknown("there is no such version of this chart"))?;
+    let absent = || unknown("there is no such version of this chart");
+    let admitted = granted.manifest().map_err(|_| absent())?.digest;
+    let chart = of_version(stores, granted, version).await?;
+    if chart.digest != admitted {
+        return Err(absent());
+    }
     let repository = granted.existing_repository()?.id;
     let archive = stores.catalog.blob(repository, chart.content).await?;
     let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
@@ -45,7 +46,7 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     drop(unpacking);
     let reply = Reply::new(StatusCode::OK)
         .header(CONTENT_TYPE, media_type)
-        .header(CACHE_CONTROL, FOREVER);
+        .header(CACHE_CONTROL, caching(stores, granted).await?);
     Ok(reply.with(ReplyBody::Bytes(bytes.into())))
 }
 

@@ -1,18 +1,18 @@
 //! A provenance that comes by itself, for a chart that is here: it becomes part of the chart's artifact, once.
 
+use super::chart::Inspected;
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
+use super::parse::tag_of;
 use super::published::inspect;
 use super::read::unknown;
-use super::upload::{Received, collect, enter, keeps_its_promise, repository_of, signed};
+use super::upload::{Received, Terms, collect, enter, keeps_its_promise, made_of, repository_of, saved, signed, store};
 use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
-use crate::json_error::json_reply;
 use bytes::Bytes;
-use granary_storage::catalog::ChartVersion;
+use granary_storage::catalog::{Chart, ChartVersion, LateProvenance, Over, RepositoryId};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
-use http::StatusCode;
-use serde_json::json;
+use std::sync::Arc;
 
 /// `POST api/prov`, `PUT charts/<file>.tgz.prov`.
 pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
@@ -34,22 +34,69 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     };
     signed.check(name, version, &chart.content)?;
     match chart.provenance {
-        Some(known) if known == digest => {}
+        Some(known) if known == digest => Ok(saved(None)),
         Some(_) => {
             let sentence = format!("{name} {version} was published with another provenance");
-            return Err(Error::new(ErrorKind::Conflict, What::Tag, sentence));
+            Err(Error::new(ErrorKind::Conflict, What::Tag, sentence))
         }
         None => {
             let archive = stores.catalog.blob(repository.id, chart.content).await?.ok_or_else(absent)?;
-            let received = Received {
-                chart: inspect(stores, &archive, None).await?,
-                provenance: Some(bytes),
-                force: false,
-            };
-            enter(stores, granted, repository.id, &received).await?;
+            let inspected = inspect(stores, &archive, None).await?;
+            Ok(saved(add(stores, granted, repository.id, &chart, inspected, bytes).await?))
         }
     }
-    Ok(json_reply(StatusCode::CREATED, json!({"saved": true}).to_string()))
+}
+
+/// Adds a provenance to a chart that is here without one; what its sender should hear of how.
+///
+/// Only a manifest that was made here, and that nothing refers to, gives its tag to one that names the provenance. Beside
+/// any other it is kept for the chart repository alone: who pushed it, or signed it, knows it by its digest.
+pub(super) async fn add(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    repository: RepositoryId,
+    chart: &Chart,
+    inspected: Inspected,
+    provenance: Bytes,
+) -> Result<Option<String>> {
+    let digest = Digest::sha256(&provenance);
+    let why = if chart.digest == made_of(&inspected) {
+        let received = Received {
+            chart: inspected,
+            provenance: Some(provenance.clone()),
+            force: false,
+        };
+        let over = Over::Unreferred(chart.digest);
+        match enter(
+            stores,
+            granted,
+            repository,
+            &received,
+            Terms {
+                over,
+                may_overwrite: false,
+            },
+        )
+        .await
+        {
+            Err(error) if error.kind() == ErrorKind::Conflict && error.what() == What::Reference => "something refers to it",
+            entered => return entered.map(|()| None),
+        }
+    } else {
+        "it was not made here"
+    };
+    store(stores, granted, repository, provenance).await?;
+    let late = LateProvenance {
+        repository,
+        tag: tag_of(&chart.version)?,
+        chart: chart.digest,
+        provenance: digest,
+        by: granted.by(),
+    };
+    stores.catalog.keep_provenance(Arc::new(late)).await?;
+    Ok(Some(format!(
+        "the provenance is served by the chart repository, and not over oci: the chart's manifest stays as it is, for {why}"
+    )))
 }
 
 /// The provenance, as the body or as a part of a form.

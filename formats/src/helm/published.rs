@@ -1,6 +1,7 @@
 //! A chart that comes as an OCI artifact: whether what the manifest says is what the archive says.
 
 use super::chart::{Inspected, Inspection, Part};
+use super::upload::signed;
 use futures_util::TryStreamExt as _;
 use granary_storage::blob::Blob;
 use granary_storage::catalog::{ChartFacts, NewChart, Repository};
@@ -61,6 +62,16 @@ pub(super) async fn inspect(stores: &Stores, archive: &Blob, part: Option<Part>)
     inspection.finish().await
 }
 
+/// All of a blob that is known to be small.
+async fn whole(stores: &Stores, blob: &Blob) -> Result<Vec<u8>> {
+    let bytes = stores.read(blob, 0..blob.size).await?;
+    let all = bytes.try_fold(Vec::new(), async |mut all, chunk| {
+        all.extend_from_slice(&chunk);
+        Ok(all)
+    });
+    all.await
+}
+
 async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -> Result<Result<ChartFacts, String>> {
     let unlisted = |reason: String| Ok(Err(reason));
     let [content] = layers.content.as_slice() else {
@@ -81,12 +92,7 @@ async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -
         return unlisted(format!("its config is larger than {} bytes", stores.limits.chart_metadata_bytes));
     }
     let found = inspect(stores, &archive, None).await?;
-    let stated = stores.read(&config, 0..config.size).await?;
-    let stated = stated.try_fold(Vec::new(), async |mut all, chunk| {
-        all.extend_from_slice(&chunk);
-        Ok(all)
-    });
-    let Ok(stated) = serde_json::from_slice::<Config>(&stated.await?) else {
+    let Ok(stated) = serde_json::from_slice::<Config>(&whole(stores, &config).await?) else {
         return unlisted("its config is not the JSON of a chart".to_owned());
     };
     let (name, version) = (&found.metadata.name, &found.metadata.version);
@@ -94,6 +100,19 @@ async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -
         return unlisted(format!(
             "its config is that of another chart than its archive, which is {name} {version}"
         ));
+    }
+    if let Some(digest) = provenance {
+        let Some(blob) = stores.catalog.blob(repository.id, digest).await? else {
+            return unlisted(absent());
+        };
+        if blob.size > stores.limits.chart_provenance_bytes {
+            return unlisted(format!(
+                "its provenance is larger than {} bytes",
+                stores.limits.chart_provenance_bytes
+            ));
+        }
+        let bytes = whole(stores, &blob).await?;
+        signed(stores, bytes.into()).await?.check(name, version, content)?;
     }
     let (_, segment) = Prefix::of(&repository.name);
     if name != segment {

@@ -4,8 +4,9 @@ use super::Helm;
 use super::chart::Version;
 use super::index::{Index, Place, entry, list};
 use super::op::{Act, Op, Page};
+use super::parse::tag_of;
 use super::rfc3339;
-use crate::dispatch::Granted;
+use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Reply, ReplyBody};
 use crate::json_error::{self, json_reply};
 use crate::oci::FOREVER;
@@ -21,6 +22,9 @@ use serde_json::json;
 
 /// Bytes of an index that go out at a time, and up to which it goes out as a whole.
 const PIECE: usize = 256 * 1024;
+
+/// `Cache-Control` of what may be another thing the next time.
+const ASK_AGAIN: &str = "private, no-cache";
 
 /// The version that stands for the highest one, as ChartMuseum has it.
 pub(super) const LATEST: &str = "latest";
@@ -182,11 +186,25 @@ pub(super) async fn versions(stores: &Stores, granted: &Granted<Op>) -> Result<R
     Ok(personal(json_reply(StatusCode::OK, list(charts, &place(stores, granted)))))
 }
 
-/// The chart of a version, as written.
-async fn of_version(stores: &Stores, granted: &Granted<Op>, version: &str) -> Result<Chart> {
-    let charts = listed(stores, granted).await?;
-    let found = charts.into_iter().find(|chart| chart.version == version);
-    found.ok_or_else(|| unknown("there is no such version of this chart"))
+/// The chart of a version, as written; of a yanked one, too, which is in no list.
+pub(super) async fn of_version(stores: &Stores, granted: &Granted<Op>, version: &str) -> Result<Chart> {
+    let absent = || unknown("there is no such version of this chart");
+    let repository = granted.repository().ok_or_else(absent)?.id;
+    let tag = tag_of(version).map_err(|_| absent())?;
+    let found = stores.catalog.chart_version(repository, tag).await?;
+    let found = found.filter(|found| found.live && found.chart.version == version);
+    found.map(|found| found.chart).ok_or_else(absent)
+}
+
+/// How long the bytes of a version may be kept by who fetched them: for ever, unless the project lets them be replaced.
+pub(super) async fn caching(stores: &Stores, granted: &Granted<Op>) -> Result<&'static str> {
+    let project = granted.existing_repository()?.name.project_name();
+    let mutable = stores
+        .catalog
+        .project(project)
+        .await?
+        .is_some_and(|project| project.mutable_versions);
+    Ok(if mutable { ASK_AGAIN } else { FOREVER })
 }
 
 /// The chart of a version, as written, or of the latest one.
@@ -203,7 +221,11 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
         return Err(unknown("not a version"));
     };
     let chart = at_version(stores, granted, version).await?;
-    Ok(personal(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted)))))
+    let reply = personal(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted))));
+    Ok(match &chart.yanked {
+        Some(reason) => reply.header(WARNING, warning(&yanked(reason))),
+        None => reply,
+    })
 }
 
 /// The highest version; a pre-release only where there is nothing else.
@@ -266,8 +288,8 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     let repository = granted.existing_repository()?.id;
     let blob = stores.catalog.blob(repository, digest).await?;
     let blob = blob.ok_or_else(|| unknown("the chart is not here"))?.blob;
-    // What may change under the name is only whether it is signed.
-    let caching = if *provenance { "private, no-cache" } else { FOREVER };
+    // What may change under the name of a version that stays is only whether it is signed.
+    let caching = if *provenance { ASK_AGAIN } else { caching(stores, granted).await? };
     let reply = |status| {
         Reply::new(status)
             .header(ETAG, format!("\"{digest}\""))

@@ -115,6 +115,8 @@ impl contract::Specimen for Specimen {
         "health",
         "info",
         "delete",
+        "unlisted",
+        "mark",
     ];
 
     fn operation(op: &Op) -> &'static str {
@@ -136,6 +138,8 @@ impl contract::Specimen for Specimen {
             Act::Versions { .. } => "versions",
             Act::Version { .. } => "version",
             Act::Delete { .. } => "delete",
+            Act::Unlisted(_) => "unlisted",
+            Act::Mark { .. } => "mark",
         }
     }
 
@@ -289,6 +293,19 @@ impl contract::Specimen for Specimen {
                 Asks::Read(repository.clone()),
                 200,
             ),
+            sample("list what is not listed", get("/api/unlisted?n=5&last=acme/a@x"), list(), 200),
+            sample(
+                "yank a version",
+                Request::patch(format!("{base}{of}/1.0.0+build.1")).body(r#"{"yanked":true,"reason":"broken"}"#),
+                Asks::Delete(repository.clone()),
+                200,
+            ),
+            sample(
+                "deprecate a version",
+                Request::patch(format!("{base}{of}/1.0.0+build.1")).body(r#"{"deprecated":true}"#),
+                Asks::Delete(repository.clone()),
+                200,
+            ),
             sample(
                 "delete a version",
                 Request::delete(format!("{base}{of}/1.0.0+build.1")),
@@ -323,6 +340,7 @@ impl contract::Specimen for ApiSpecimen {
         "labels",
         "diff",
         "delete",
+        "mark",
     ];
 
     fn operation(op: &Op) -> &'static str {
@@ -332,7 +350,7 @@ impl contract::Specimen for ApiSpecimen {
     async fn samples(world: &World, project: &str, flavour: &str) -> Vec<Sample> {
         let mut samples = Specimen::samples(world, project, flavour).await;
         let (after, before) = (format!("/helm/{project}/api/"), format!("/api/helm/{project}/"));
-        samples.retain(|sample| sample.request.target.starts_with(&after));
+        samples.retain(|sample| sample.request.target.starts_with(&after) && !sample.request.target.contains("/unlisted"));
         for sample in &mut samples {
             sample.request.target = sample.request.target.replacen(&after, &before, 1);
         }

@@ -5,19 +5,26 @@ use super::chart::{Inspected, Inspection, Metadata, Signed};
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
 use super::{CONFIG, CONTENT, PROVENANCE};
-use super::{rfc3339, taken};
-use crate::dispatch::Granted;
+use super::{provenance, rfc3339, taken};
+use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
 use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};
-use granary_storage::catalog::{NewChart, NewManifest, RepositoryId, StorageFormat};
+use granary_storage::catalog::{Chart, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
 use granary_storage::name::RepositoryName;
 use granary_storage::upload::{Home, Writing};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use serde_json::{Value, json};
+
+fn access(repository: &RepositoryName, action: Action) -> Access {
+    Access {
+        repository: repository.clone(),
+        actions: action.into(),
+    }
+}
 
 /// What has come.
 pub(super) struct Received {
@@ -37,21 +44,44 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let placed = async {
         let received = receive(stores, upload, &mut writing, body).await?;
         let repository = place(upload, granted, &received).await?;
-        let there = is_there(stores, &repository, &received).await?;
-        if !there {
+        let known = meet(stores, granted, &repository, &received).await?;
+        if matches!(known.place, Place::Open(_)) {
             taken::check(stores, &repository, &received.chart.metadata).await?;
         }
-        Ok::<_, Error>((there, repository, received))
+        Ok::<_, Error>((known, repository, received))
     };
-    match placed.await {
-        Ok((false, repository, received)) => publish(stores, granted, writing, &repository, &received).await?,
-        Ok((true, ..)) => writing.give_up().await?,
+    let (known, repository, received) = match placed.await {
+        Ok(placed) => placed,
         Err(error) => {
             writing.give_up().await?;
             return Err(error);
         }
+    };
+    let warning = match known.place {
+        Place::Open(terms) => {
+            publish(stores, granted, writing, &repository, &received, terms).await?;
+            None
+        }
+        Place::Same => {
+            writing.give_up().await?;
+            None
+        }
+        Place::Unsigned(at, chart, provenance) => {
+            writing.give_up().await?;
+            provenance::add(stores, granted, at, &chart, received.chart, provenance).await?
+        }
+    };
+    let yank = known.yanked.map(|reason| format!("it is in no list: {}", yanked(&reason)));
+    Ok(saved(warning.or(yank)))
+}
+
+/// The answer to what was stored, with what its sender should hear.
+pub(super) fn saved(text: Option<String>) -> Reply {
+    let reply = json_reply(StatusCode::CREATED, json!({"saved": true}).to_string());
+    match text {
+        Some(text) => reply.header(WARNING, warning(&text)),
+        None => reply,
     }
-    Ok(json_reply(StatusCode::CREATED, json!({"saved": true}).to_string()))
 }
 
 /// Takes in the archive, to the store and to be looked at, and what comes with it.
@@ -141,12 +171,7 @@ pub(super) fn keeps_its_promise(upload: &Upload, digest: &Digest) -> Result<()> 
 /// The repository of a chart, where the caller may add to it and sent it by its own name.
 pub(super) async fn repository_of(upload: &Upload, granted: &Granted<Op>, metadata: &Metadata) -> Result<RepositoryName> {
     let repository = granted.op().prefix.repository(&metadata.name)?;
-    granted
-        .allow(Access {
-            repository: repository.clone(),
-            actions: Action::Create.into(),
-        })
-        .await?;
+    granted.allow(access(&repository, Action::Create)).await?;
     let own = format!("{}-{}.tgz", metadata.name, metadata.version);
     if upload.file.as_ref().is_some_and(|file| *file != own) {
         let sentence = format!("the chart is {} {}, so its file is called {own}", metadata.name, metadata.version);
@@ -155,42 +180,100 @@ pub(super) async fn repository_of(upload: &Upload, granted: &Granted<Op>, metada
     Ok(repository)
 }
 
-/// Whether all of it is there already. What the catalog would refuse is refused before anything is stored.
-async fn is_there(stores: &Stores, name: &RepositoryName, received: &Received) -> Result<bool> {
+/// On what terms a chart is entered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms {
+    /// Which published chart it may take the place of.
+    pub(super) over: Over,
+    /// Whether the caller may point a tag elsewhere that is not one of a published chart.
+    pub(super) may_overwrite: bool,
+}
+
+/// What a chart that comes meets where it belongs.
+struct Known {
+    place: Place,
+    /// Why its version was yanked, if it was.
+    yanked: Option<String>,
+}
+
+enum Place {
+    /// Nothing, or what it may take the place of.
+    Open(Terms),
+    /// All of it.
+    Same,
+    /// The chart, to which its provenance is to be added.
+    Unsigned(RepositoryId, Box<Chart>, Bytes),
+}
+
+/// Looks at what is there. What the catalog would refuse is refused before anything is stored.
+async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, received: &Received) -> Result<Known> {
+    let open = |terms: Terms, yanked: Option<String>| Known {
+        place: Place::Open(terms),
+        yanked,
+    };
     let Some(repository) = stores.catalog.repository(name.clone()).await? else {
-        return Ok(false);
+        return Ok(open(Terms::default(), None));
     };
     if repository.format != StorageFormat::Oci {
         let sentence = format!("{name} is a repository of another format ({})", repository.format.as_str());
         return Err(Error::new(ErrorKind::Conflict, What::Repository, sentence));
     }
     let Inspected { metadata, digest, .. } = &received.chart;
+    let may_overwrite = granted.may(access(name, Action::Overwrite)).await?;
+    let keeping = Terms {
+        over: Over::Same,
+        may_overwrite,
+    };
     let Some(known) = stores.catalog.chart_version(repository.id, metadata.tag()?).await? else {
-        return Ok(false);
+        return Ok(open(keeping, None));
     };
-    let conflict = |why: String| {
-        Err(Error::new(
-            ErrorKind::Conflict,
-            What::Tag,
-            format!("{} {} {why}", metadata.name, metadata.version),
-        ))
+    let (live, chart) = (known.live, known.chart);
+    let vouched = (&received.provenance, chart.provenance);
+    let differs = match vouched {
+        _ if chart.content != *digest => Some(format!("other content ({})", chart.content)),
+        (Some(new), Some(old)) if Digest::sha256(new) != old => Some("another provenance".to_owned()),
+        _ => None,
     };
-    if known.chart.content != *digest {
-        let never = if received.force { ", not even by force" } else { "" };
-        return conflict(format!(
-            "was published with other content ({}), and a version never changes{never}; publish a new one",
-            known.chart.content
-        ));
+    if let Some(other) = differs {
+        let project = stores.catalog.project(name.project_name()).await?;
+        let mutable = project.is_some_and(|project| project.mutable_versions);
+        let (kind, rest) = match (received.force, mutable, may_overwrite) {
+            (true, true, true) => {
+                let over = Over::Anything;
+                return Ok(open(Terms { over, may_overwrite }, chart.yanked));
+            }
+            (true, true, false) => (ErrorKind::Denied, "which you may not replace"),
+            (true, false, _) => (
+                ErrorKind::Conflict,
+                "and a version never changes, not even by force; publish a new one",
+            ),
+            (false, true, _) => (
+                ErrorKind::Conflict,
+                "and a version changes only by force (?force); better publish a new one",
+            ),
+            (false, false, _) => (ErrorKind::Conflict, "and a version never changes; publish a new one"),
+        };
+        let sentence = format!("{} {} was published with {other}, {rest}", metadata.name, metadata.version);
+        return Err(Error::new(kind, What::Tag, sentence));
     }
-    match (&received.provenance, known.chart.provenance) {
-        (Some(new), Some(old)) if Digest::sha256(new) != old => conflict("was published with another provenance".to_owned()),
-        (Some(_), None) => Ok(false),
-        _ => Ok(known.live),
-    }
+    let yanked = chart.yanked.clone();
+    let place = match vouched {
+        _ if !live => Place::Open(keeping),
+        (Some(provenance), None) => Place::Unsigned(repository.id, Box::new(chart), provenance.clone()),
+        _ => Place::Same,
+    };
+    Ok(Known { place, yanked })
 }
 
 /// Makes an artifact of it.
-async fn publish(stores: &Stores, granted: &Granted<Op>, mut writing: Writing, name: &RepositoryName, received: &Received) -> Result<()> {
+async fn publish(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    mut writing: Writing,
+    name: &RepositoryName,
+    received: &Received,
+    terms: Terms,
+) -> Result<()> {
     let chart = &received.chart;
     let (by, owner) = (granted.by(), granted.principal().account);
     writing.settle(Home::ToBeMade {
@@ -204,11 +287,17 @@ async fn publish(stores: &Stores, granted: &Granted<Op>, mut writing: Writing, n
         .ensure_repository(name.clone(), StorageFormat::Oci, owner, by.clone())
         .await?
         .id;
-    enter(stores, granted, repository, received).await
+    enter(stores, granted, repository, received, terms).await
 }
 
 /// Enters an artifact of a chart whose archive is in the repository, under the tag of its version.
-pub(super) async fn enter(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, received: &Received) -> Result<()> {
+pub(super) async fn enter(
+    stores: &Stores,
+    granted: &Granted<Op>,
+    repository: RepositoryId,
+    received: &Received,
+    terms: Terms,
+) -> Result<()> {
     let (chart, by) = (&received.chart, granted.by());
     let config = Bytes::from(chart.metadata.to_json());
     store(stores, granted, repository, config.clone()).await?;
@@ -221,13 +310,15 @@ pub(super) async fn enter(stores: &Stores, granted: &Granted<Op>, repository: Re
     let new = NewManifest {
         tags: vec![facts.tag.clone()],
         chart: Some(NewChart::Listed(Box::new(facts))),
+        over: terms.over,
+        may_overwrite: terms.may_overwrite,
         ..made_here(repository, manifest.into(), by, &stores.limits)?
     };
     stores.catalog.put_manifest(new).await.map(drop)
 }
 
 /// Stores a few bytes as a blob.
-async fn store(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, bytes: Bytes) -> Result<()> {
+pub(super) async fn store(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, bytes: Bytes) -> Result<()> {
     let digest = Digest::sha256(&bytes);
     let mut writing = stores.uploads.single(repository, granted.by(), Algorithm::Sha256).await?;
     match writing.write(bytes).await {
@@ -237,6 +328,12 @@ async fn store(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId,
             Err(error)
         }
     }
+}
+
+/// The digest of the manifest that was made here for a chart that came without provenance.
+pub(super) fn made_of(chart: &Inspected) -> Digest {
+    let config = chart.metadata.to_json();
+    Digest::sha256(manifest(chart, config.as_bytes(), None).as_bytes())
 }
 
 /// The manifest that stands for a chart: the same for the same archive, wherever and whenever it is made.

@@ -311,7 +311,7 @@ impl Reader {
                 self.foreign |= foreign;
                 !foreign
             }
-            EdgeRole::Config | EdgeRole::Child | EdgeRole::File => true,
+            EdgeRole::Config | EdgeRole::Child | EdgeRole::File | EdgeRole::Provenance => true,
         };
         if role != EdgeRole::Subject {
             self.total_size = self.total_size.saturating_add(descriptor.size);

@@ -9,7 +9,7 @@ use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
 use crate::helm;
 use bytes::Bytes;
-use granary_storage::catalog::{Condition, Deleted, NewChart, NewManifest, RepositoryId, StorageFormat};
+use granary_storage::catalog::{Condition, Deleted, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
 use granary_storage::limits::Limits;
 use granary_storage::name::{Reference, Tag};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
@@ -179,6 +179,7 @@ impl manifest::Parsed {
             condition: Condition::Always,
             may_overwrite: false,
             chart: None,
+            over: Over::Same,
             by: std::sync::Arc::from(""),
         }
     }

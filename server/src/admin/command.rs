@@ -32,6 +32,8 @@ pub(crate) enum Command {
     ProjectList,
     /// Open a project to everybody, or close it.
     ProjectPublic { name: String, public: bool },
+    /// Let published chart versions be replaced in a project, or not.
+    ProjectSet { name: String, mutable_versions: bool },
     /// Give an account a role.
     ProjectGrant { project: String, account: String, role: String },
     /// Take an account's role away.
@@ -134,6 +136,15 @@ impl Admin {
                 catalog.set_project_public(name.parse()?, public, by).await?;
                 Outcome::Done(format!("project {name} is now {}", if public { "public" } else { "private" }))
             }
+            Command::ProjectSet { name, mutable_versions } => {
+                catalog.set_mutable_versions(name.parse()?, mutable_versions, by).await?;
+                let may = if mutable_versions {
+                    "may be replaced by force"
+                } else {
+                    "stay as they are"
+                };
+                Outcome::Done(format!("published versions in project {name} now {may}"))
+            }
             Command::ProjectGrant { project, account, role } => {
                 let role: Role = role.parse()?;
                 catalog.grant(project.parse()?, account.clone(), role, by).await?;
@@ -195,9 +206,12 @@ impl Admin {
             let page = self.stores.catalog.projects(after.map(|name| name.to_string()), PAGE).await?;
             after = page.last().map(|project| project.name.clone());
             let full = page.len() == PAGE;
-            rows.extend(page.into_iter().map(|project| vec![project.name.to_string(), yes(project.public)]));
+            rows.extend(
+                page.into_iter()
+                    .map(|project| vec![project.name.to_string(), yes(project.public), yes(project.mutable_versions)]),
+            );
             if !full {
-                return Ok(table(&["NAME", "PUBLIC"], rows));
+                return Ok(table(&["NAME", "PUBLIC", "MUTABLE_VERSIONS"], rows));
             }
         }
     }

@@ -261,6 +261,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Bytes of a form besides what is uploaded by it, at most.",
     ),
     setting(
+        "limits.yank_reason_bytes",
+        "512",
+        "Bytes of the reason for which a chart's version is yanked, at most; up to 900, which a header can carry.",
+    ),
+    setting(
         "limits.chart_index_cache",
         "256MiB",
         "Memory for indexes of charts that are kept between requests, at most.",

@@ -84,6 +84,10 @@ impl Cache {
         if new.subject.is_some() {
             self.referrers.forget_all();
         }
+        // What is known of a chart is known of the manifests that were here before, too.
+        if new.chart.is_some() {
+            self.manifests.forget(&(new.repository, new.digest));
+        }
     }
 
     /// Forgets everything.

@@ -1,5 +1,6 @@
 //! Charts, as plain values: what a manifest says of the chart that it holds, and what a chart repository lists.
 
+use super::model::RepositoryId;
 use crate::clock::Millis;
 use crate::digest::Digest;
 use crate::label::Labels;
@@ -23,6 +24,18 @@ impl NewChart {
             Self::Unlisted(_) => None,
         }
     }
+}
+
+/// What a new manifest may take the place of, where its tag is that of a published chart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// The same archive, with the same provenance or with more of it than before.
+    #[default]
+    Same,
+    /// Any other chart, where the project lets versions be replaced.
+    Anything,
+    /// This manifest alone, and only while nothing refers to it.
+    Unreferred(Digest),
 }
 
 /// What a chart's archive says of it.
@@ -119,6 +132,10 @@ pub struct Chart {
     pub metadata: String,
     /// When it was pushed.
     pub created_at: Millis,
+    /// Why its version was yanked: it can be fetched and is listed nowhere. Empty where nobody said why.
+    pub yanked: Option<String>,
+    /// Whether its version is deprecated, whatever its archive says.
+    pub deprecated: bool,
 }
 
 /// The chart that a tag is bound to.
@@ -126,7 +143,7 @@ pub struct Chart {
 pub struct ChartVersion {
     /// The chart.
     pub chart: Chart,
-    /// Whether it is listed; otherwise it has been deleted.
+    /// Whether it is there; otherwise it has been deleted.
     pub live: bool,
 }
 
@@ -141,4 +158,88 @@ pub struct ChartsUnder {
     pub changed: Option<Vec<String>>,
     /// The charts of these names, in no particular order.
     pub charts: Vec<Chart>,
+}
+
+/// What is to be said of a chart's version.
+#[derive(Clone, Debug)]
+pub struct MarkChart {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The version, as written.
+    pub version: String,
+    /// The version as a tag.
+    pub tag: Tag,
+    /// Whether it is listed.
+    pub yank: Option<Yank>,
+    /// Whether it is deprecated.
+    pub deprecated: Option<bool>,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// Taking a version from every list, or putting it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Yank {
+    /// It is listed no more, for this reason; empty where none is given.
+    Because(String),
+    /// It is listed again.
+    Undo,
+}
+
+/// A provenance that came after the chart that it is about, and that is kept beside the chart's manifest.
+#[derive(Clone, Debug)]
+pub struct LateProvenance {
+    /// The repository. It links the provenance.
+    pub repository: RepositoryId,
+    /// The version as a tag.
+    pub tag: Tag,
+    /// The chart's manifest.
+    pub chart: Digest,
+    /// The provenance.
+    pub provenance: Digest,
+    /// The principal's name.
+    pub by: Arc<str>,
+}
+
+/// Where a page of what is not listed begins: behind this repository's manifest of this digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AfterUnlisted {
+    /// The repository's name.
+    pub repository: String,
+    /// The digest.
+    pub digest: String,
+}
+
+/// A manifest that says it holds a chart and that its chart repository does not list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlistedChart {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The manifest.
+    pub digest: Digest,
+    /// The tags that point at it, as many of them as one answer tells.
+    pub tags: Vec<String>,
+    /// Why it is not listed.
+    pub why: WhyUnlisted,
+}
+
+/// Why a chart is not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhyUnlisted {
+    /// What it says and what it is do not agree, as this sentence tells.
+    Disagrees(String),
+    /// No tag that points at it is that of its version.
+    Untagged {
+        /// Its version, as written.
+        version: String,
+        /// That version as a tag.
+        tag: String,
+    },
+    /// Its version was yanked.
+    Yanked {
+        /// The version, as written.
+        version: String,
+        /// Why; empty where nobody said it.
+        reason: String,
+    },
 }

@@ -4,7 +4,7 @@
 //! the methods that do so stand first, then the list of all others.
 
 use super::cache::{ARTIFACT_TYPE_MAX, Cache};
-use super::charts::{Chart, ChartImageView, ChartVersion, ChartsUnder, Publisher};
+use super::charts::{AfterUnlisted, Chart, ChartImageView, ChartVersion, ChartsUnder, LateProvenance, MarkChart, Publisher, UnlistedChart};
 use super::lite::{self, Lite};
 use super::model::*;
 use super::pg::{self, Pg};
@@ -217,7 +217,8 @@ impl Catalog {
     ///
     /// # Errors
     /// `Invalid`/`Reference` naming the first required reference that is not in the repository;
-    /// `PreconditionFailed`/`Tag`; `Denied`/`Tag` when a tag would move and may not.
+    /// `PreconditionFailed`/`Tag`; `Denied`/`Tag` when a tag would move and may not; `Conflict`/`Tag` when it is that of a
+    /// published chart; `Conflict`/`Reference` when something refers to the only manifest it may take the place of.
     pub async fn put_manifest(&self, new: NewManifest) -> Result<Stored> {
         let new = Arc::new(new);
         match self.put_changes_nothing(new.clone()).await? {
@@ -312,6 +313,9 @@ units! {
     /// Opens a project to everybody, or closes it. `NotFound`/`Project`.
     pub write set_project_public(name: ProjectName, public: bool, by: Arc<str>) -> () => set_project_public
         forgets |cache, _| cache.projects.forget(&name);
+    /// Lets published chart versions be replaced in a project, or lets them stay as they are. `NotFound`/`Project`.
+    pub write set_mutable_versions(name: ProjectName, mutable: bool, by: Arc<str>) -> () => set_mutable_versions
+        forgets |cache, _| cache.projects.forget(&name);
     /// Gives an account a role. `NotFound`/`Project`, `NotFound`/`Credentials`.
     pub write grant(project: ProjectName, account: String, role: Role, by: Arc<str>) -> () => grant
         forgets |cache, _| cache.facts.forget_all();
@@ -373,7 +377,7 @@ units! {
     /// Moves a tag to the trash; whether there was one.
     pub write delete_tag(repository: RepositoryId, tag: Tag, by: Arc<str>) -> bool => delete_tag
         forgets |cache, _| cache.tags.forget(&(repository, tag));
-    /// Tags, bytewise, after `after`.
+    /// Tags, bytewise, after `after`; those of yanked versions not among them.
     pub read tags(repository: RepositoryId, after: Option<String>, limit: usize) -> Vec<String> => tags;
     /// What a tag pointed at, newest first.
     pub read tag_history(repository: RepositoryId, tag: Tag, limit: usize) -> Vec<HistoryEntry> => tag_history;
@@ -479,12 +483,21 @@ units! {
 
     /// What is listed under a prefix, or how it differs from what was at the generation `since`.
     pub read charts_under(prefix: Prefix, since: Option<i64>) -> ChartsUnder => charts_under;
-    /// The charts that a repository lists.
+    /// The charts that a repository lists, the yanked ones not among them.
     pub read charts_of(repository: RepositoryId) -> Vec<Chart> => charts_of;
-    /// A listed chart by the name of its file, where it is visible.
+    /// A chart by the name of its file, where it is visible; a yanked one, too.
     pub read chart_by_file(prefix: Prefix, file: String, visible: Visible) -> Option<(Repository, Chart)> => chart_by_file;
     /// The chart that a tag points at, or pointed at when it was deleted.
     pub read chart_version(repository: RepositoryId, tag: Tag) -> Option<ChartVersion> => chart_version;
+    /// Yanks or deprecates a version, or takes that back; the chart as it is then, or `None` when there is no such version.
+    pub write mark_chart(new: Arc<MarkChart>) -> Option<Chart> => mark_chart
+        forgets |cache, _| cache.manifests.forget_all();
+    /// Keeps a provenance beside the manifest of its chart. `Conflict`/`Tag` when the tag points at another manifest by now,
+    /// at none, or at one that has a provenance; `Conflict`/`Blob` when the bytes are not linked in the repository.
+    pub write keep_provenance(new: Arc<LateProvenance>) -> () => keep_provenance;
+    /// What says that it holds a chart, lies directly under a prefix and is not listed there: by repository and digest,
+    /// after `after`.
+    pub read unlisted_under(prefix: Prefix, visible: Visible, after: Option<AfterUnlisted>, limit: usize) -> Vec<UnlistedChart> => unlisted_under;
     /// Why a manifest that says it holds a chart is in no chart repository; `None` when that is not so.
     pub read chart_unlisted(repository: RepositoryId, digest: Digest) -> Option<String> => chart_unlisted;
     /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible.

@@ -9,7 +9,7 @@ pub use accounts::*;
 pub use checks::*;
 pub use files::*;
 
-use super::charts::NewChart;
+use super::charts::{NewChart, Over};
 use crate::blob::{Blob, UploadId, VerifiedBlob};
 use crate::clock::Millis;
 use crate::digest::{Algorithm, Digest};
@@ -40,6 +40,8 @@ pub struct Project {
     pub public: bool,
     /// When it was made.
     pub created_at: Millis,
+    /// Whether a published chart version may be replaced, by who may overwrite and says that it is to be.
+    pub mutable_versions: bool,
 }
 
 /// What a repository holds.
@@ -199,6 +201,8 @@ pub enum EdgeRole {
     Subject,
     /// The bytes of a generic file.
     File,
+    /// What vouches for a chart, and came after its manifest.
+    Provenance,
 }
 
 impl EdgeRole {
@@ -210,6 +214,7 @@ impl EdgeRole {
             Self::Child => "child",
             Self::Subject => "subject",
             Self::File => "file",
+            Self::Provenance => "provenance",
         }
     }
 }
@@ -258,6 +263,8 @@ pub struct NewManifest {
     pub may_overwrite: bool,
     /// The chart that it holds, when it says that it holds one.
     pub chart: Option<NewChart>,
+    /// What it may take the place of, where a name is that of a published chart.
+    pub over: Over,
     /// The principal's name.
     pub by: Arc<str>,
 }
@@ -353,6 +360,8 @@ pub struct ManifestView {
     pub kind: Kind,
     /// Its bytes, verbatim.
     pub bytes: Bytes,
+    /// Why the version of the chart that it holds was yanked, empty where nobody said it; `None` when it was not.
+    pub yanked: Option<Arc<str>>,
 }
 
 /// How a deletion ended.

@@ -7,6 +7,7 @@ diesel::table! {
         name -> Text,
         public -> Bool,
         created_at -> BigInt,
+        mutable_versions -> Bool,
     }
 }
 
@@ -218,6 +219,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    chart_mark (repository, tag) {
+        repository -> BigInt,
+        tag -> Text,
+        yanked -> Nullable<Text>,
+        deprecated -> Bool,
+    }
+}
+
+diesel::table! {
     chart_event (seq) {
         seq -> BigInt,
         prefix -> Text,
@@ -280,6 +290,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     project_member,
     refresh_token,
     chart,
+    chart_mark,
+    chart_unlisted,
     chart_image,
     upload,
     tus_upload

@@ -26,7 +26,7 @@ pub(super) fn chart(repository: RepositoryId, content: &str, version: &str, arch
     named(repository, content, "api", version, archive)
 }
 
-fn named(repository: RepositoryId, content: &str, name: &str, version: &str, archive: &str) -> NewManifest {
+pub(super) fn named(repository: RepositoryId, content: &str, name: &str, version: &str, archive: &str) -> NewManifest {
     NewManifest {
         kind: Kind::Chart,
         chart: Some(NewChart::Listed(Box::new(ChartFacts {
@@ -54,7 +54,7 @@ pub(super) fn unlisted(repository: RepositoryId, content: &str, reason: &str) ->
 }
 
 impl NewManifest {
-    fn vouched(mut self, provenance: &str) -> Self {
+    pub(super) fn vouched(mut self, provenance: &str) -> Self {
         if let Some(NewChart::Listed(facts)) = &mut self.chart {
             facts.provenance = Some(digest(provenance));
         }
@@ -62,19 +62,19 @@ impl NewManifest {
     }
 }
 
-fn prefix(text: &str) -> Prefix {
+pub(super) fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
 /// The files listed under a prefix, in order.
-async fn files(catalog: &Catalog, under: &str) -> Vec<String> {
+pub(super) async fn files(catalog: &Catalog, under: &str) -> Vec<String> {
     let charts = catalog.charts_under(prefix(under), None).await.unwrap().charts;
     let mut files: Vec<String> = charts.into_iter().map(|chart| chart.file).collect();
     files.sort_unstable();
     files
 }
 
-async fn generation(catalog: &Catalog, under: &str) -> i64 {
+pub(super) async fn generation(catalog: &Catalog, under: &str) -> i64 {
     catalog.charts_under(prefix(under), None).await.unwrap().generation
 }
 

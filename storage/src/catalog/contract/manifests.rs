@@ -40,6 +40,7 @@ async fn a_manifest_is_given_back_verbatim(database: &TestDatabase) {
         media_type: new.media_type.as_str().into(),
         kind: Kind::Index,
         bytes: new.bytes.clone(),
+        yanked: None,
     };
     for reference in [Reference::Digest(new.digest), Reference::Tag(tag("1.0"))] {
         assert_eq!(catalog.manifest(api, reference).await.unwrap().as_ref(), Some(&expected));

@@ -27,6 +27,7 @@ mod tokens;
 mod tus;
 mod unavailable;
 mod uploads;
+mod versions;
 mod writer;
 
 use super::*;
@@ -152,6 +153,7 @@ fn manifest(repository: RepositoryId, content: &str) -> NewManifest {
         condition: Condition::Always,
         may_overwrite: true,
         chart: None,
+        over: Over::Same,
         by: somebody(),
     }
 }

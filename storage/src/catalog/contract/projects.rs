@@ -8,6 +8,7 @@ on_each_database!(
     a_project_is_made_once,
     projects_are_listed_bytewise_in_pages,
     a_project_is_opened_and_closed,
+    a_project_lets_versions_be_replaced_or_not,
     a_role_is_granted_changed_and_taken_away,
     what_does_not_exist_has_no_members,
 );
@@ -54,6 +55,24 @@ async fn projects_are_listed_bytewise_in_pages(database: &TestDatabase) {
         seen.extend(page.into_iter().map(|project| project.name.to_string()));
     }
     assert_eq!(seen, ["1", "a", "a-b", "a.b", "a_b", "ab", "b"]);
+}
+
+async fn a_project_lets_versions_be_replaced_or_not(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let acme = || project_name("acme");
+    let made = create(catalog, "acme", None).await.unwrap();
+    assert!(!made.mutable_versions, "what is published stays, unless somebody says otherwise");
+    for mutable in [true, false] {
+        catalog.set_mutable_versions(acme(), mutable, somebody()).await.unwrap();
+        let found = catalog.project(acme()).await.unwrap().unwrap();
+        assert_eq!((found.mutable_versions, found.public), (mutable, false));
+    }
+    let absent = catalog.set_mutable_versions(project_name("other"), true, somebody()).await;
+    assert_eq!(refusal(absent), (ErrorKind::NotFound, What::Project));
+    assert_eq!(
+        events_after(catalog, 0).await,
+        ["project.created", "project.changed", "project.changed"]
+    );
 }
 
 async fn a_project_is_opened_and_closed(database: &TestDatabase) {

@@ -78,7 +78,7 @@ macro_rules! reader {
     ($name:ident, $connection:ty) => {
         fn $name(connection: &mut $connection) -> Vec<(&'static str, BTreeSet<String>)> {
             read_tables!(connection,
-                project: (i64, String, bool, i64),
+                project: (i64, String, bool, i64, bool),
                 repository: (i64, i64, String, String, i64),
                 blob: (String, i64, String, Vec<u8>, String, i64, Option<String>, Option<String>, Option<String>),
                 repository_blob: (i64, String, i64),
@@ -98,6 +98,7 @@ macro_rules! reader {
                 refresh_token: (String, i64, i64, i64),
                 chart: Chart,
                 chart_unlisted: (i64, String, String),
+                chart_mark: (i64, String, Option<String>, bool),
                 chart_event: (i64, String, i64, i64),
                 chart_image: ChartImage,
                 chart_publisher: (String, i64, Vec<u8>, i64, String),
@@ -136,6 +137,7 @@ async fn fill(database: &TestDatabase) {
     chart_images::fill(catalog, api).await;
     publishers::fill(catalog).await;
     push(catalog, charts::unlisted(api, "no chart", "it is none")).await;
+    versions::yank(catalog, api, "1.2.3", "it is broken").await.unwrap();
     labels::labelled(catalog, "fw.bin", &[("os", "linux")]).await;
     catalog.set_cursor("search".into(), 1).await.unwrap();
     let token = RefreshToken {
@@ -184,7 +186,7 @@ fn live_columns(database: &TestDatabase) -> BTreeSet<Column> {
 
 async fn every_column_of_every_table_can_be_read(database: &TestDatabase) {
     fill(database).await;
-    assert_eq!(read(database).len(), 24);
+    assert_eq!(read(database).len(), 25);
 }
 
 async fn the_tables_are_those_of_the_schema(database: &TestDatabase) {

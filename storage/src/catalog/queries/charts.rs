@@ -1,16 +1,15 @@
-//! Charts: what a chart repository lists, and what may become of a version once it is published.
+//! Charts: what is known of one, and what a chart repository lists. What may become of one is `chart_rules.rs`.
 
 use super::super::super::charts::{Chart, ChartVersion, ChartsUnder, NewChart};
-use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::{Kind, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
-use super::super::super::schema::{artifact, chart, chart_event, chart_unlisted, project, repository, version};
+use super::super::super::fault::Outcome;
+use super::super::super::model::{EdgeRole, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
+use super::super::super::schema::{chart, chart_event, chart_mark, chart_unlisted, edge, project, repository, version};
 use super::Conn;
 use super::chart_images::store_chart_images;
 use super::rows::{CHUNK, LIVE, parse, rows, signed, unsigned};
 use crate::access::Visible;
 use crate::clock;
 use crate::digest::Digest;
-use crate::error::{ErrorKind, What};
 use crate::name::{RepositoryName, Tag};
 use crate::prefix::Prefix;
 use diesel::prelude::*;
@@ -27,7 +26,20 @@ type Columns = (
     chart::metadata,
     chart::created_at,
 );
-type Row = (String, String, String, String, String, i64, Option<String>, String, i64);
+/// What is said of it besides.
+type Marks = (
+    diesel::dsl::Nullable<chart_mark::yanked>,
+    diesel::dsl::Nullable<chart_mark::deprecated>,
+);
+type Row = (
+    (String, String, String, String, String, i64, Option<String>, String, i64),
+    (Option<String>, Option<bool>),
+);
+
+/// What is read of each chart.
+fn columns() -> (Columns, Marks) {
+    (COLUMNS, (chart_mark::yanked.nullable(), chart_mark::deprecated.nullable()))
+}
 
 const COLUMNS: Columns = (
     chart::digest,
@@ -41,7 +53,8 @@ const COLUMNS: Columns = (
     chart::created_at,
 );
 
-fn value((digest, name, version, file, content, size, provenance, metadata, created_at): Row) -> Outcome<Chart> {
+fn value((row, (yanked, deprecated)): Row) -> Outcome<Chart> {
+    let (digest, name, version, file, content, size, provenance, metadata, created_at) = row;
     Ok(Chart {
         digest: parse(&digest)?,
         name,
@@ -52,20 +65,25 @@ fn value((digest, name, version, file, content, size, provenance, metadata, crea
         provenance: provenance.map(|digest| parse(&digest)).transpose()?,
         metadata,
         created_at,
+        yanked,
+        deprecated: deprecated == Some(true),
     })
 }
 
-/// A chart and the version that its own tag is.
+/// A chart, the version that its own tag is, and what is said of that.
 macro_rules! with_versions {
     () => {
-        chart::table.inner_join(
-            version::table.on(version::repository
-                .eq(chart::repository)
-                .and(version::name.eq(chart::tag))
-                .and(version::digest.eq(chart::digest))),
-        )
+        chart::table
+            .inner_join(
+                version::table.on(version::repository
+                    .eq(chart::repository)
+                    .and(version::name.eq(chart::tag))
+                    .and(version::digest.eq(chart::digest))),
+            )
+            .left_join(chart_mark::table.on(chart_mark::repository.eq(chart::repository).and(chart_mark::tag.eq(chart::tag))))
     };
 }
+pub(super) use with_versions;
 
 pub(crate) fn charts_under(c: &mut Conn, prefix: &Prefix, since: &Option<i64>) -> Outcome<ChartsUnder> {
     super::dialect::snapshot(c, |c| {
@@ -86,7 +104,8 @@ pub(crate) fn charts_under(c: &mut Conn, prefix: &Prefix, since: &Option<i64>) -
         let listed = with_versions!()
             .filter(chart::prefix.eq(prefix.as_str()))
             .filter(version::state.eq(LIVE))
-            .select(COLUMNS);
+            .filter(chart_mark::yanked.is_null())
+            .select(columns());
         let (names, found) = match changed {
             None => (None, listed.load::<Row>(c)?),
             Some((ids, names)) => (Some(names), listed.filter(chart::repository.eq_any(ids)).load::<Row>(c)?),
@@ -127,7 +146,8 @@ pub(crate) fn charts_of(c: &mut Conn, repository: &RepositoryId) -> Outcome<Vec<
     let listed = with_versions!()
         .filter(chart::repository.eq(repository.0))
         .filter(version::state.eq(LIVE))
-        .select(COLUMNS);
+        .filter(chart_mark::yanked.is_null())
+        .select(columns());
     listed.load::<Row>(c)?.into_iter().map(value).collect()
 }
 
@@ -138,7 +158,7 @@ pub(crate) fn chart_by_file(c: &mut Conn, prefix: &Prefix, file: &String, visibl
         .filter(chart::prefix.eq(prefix.as_str()))
         .filter(chart::file.eq(file))
         .filter(version::state.eq(LIVE))
-        .select((COLUMNS, (repository::id, repository::project, repository::full_name)))
+        .select((columns(), (repository::id, repository::project, repository::full_name)))
         .into_boxed();
     query = super::rows::only_visible!(query, visible);
     let found = query.first::<(Row, (i64, i64, String))>(c).optional()?;
@@ -159,7 +179,7 @@ pub(crate) fn chart_version(c: &mut Conn, repository: &RepositoryId, tag: &Tag) 
     let found = with_versions!()
         .filter(version::repository.eq(repository.0))
         .filter(version::name.eq(tag.as_str()))
-        .select((COLUMNS, version::state))
+        .select((columns(), version::state))
         .first::<(Row, String)>(c)
         .optional()?;
     found
@@ -230,6 +250,13 @@ pub(super) fn store_chart(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
                 chart::metadata.eq(&facts.metadata),
                 chart::created_at.eq(clock::now()),
             );
+            // What was known of it before counts no more.
+            diesel::delete(chart_unlisted::table.filter(key.0).filter(key.1)).execute(c)?;
+            let beside = edge::table
+                .filter(edge::repository.eq(new.repository.0))
+                .filter(edge::parent.eq(&digest))
+                .filter(edge::role.eq(EdgeRole::Provenance.as_str()));
+            diesel::delete(beside).execute(c)?;
             diesel::insert_into(chart::table)
                 .values(((chart::repository.eq(new.repository.0), chart::digest.eq(&digest)), values.clone()))
                 .on_conflict((chart::repository, chart::digest))
@@ -242,117 +269,13 @@ pub(super) fn store_chart(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
     Ok(())
 }
 
-/// Whether a tag may be pointed at the new manifest: a published chart keeps its content for ever, and a version never
-/// becomes another kind of thing.
-///
-/// Gives whether that is so whatever else the caller may overwrite: the same chart again, in another manifest.
-pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outcome<bool> {
-    let before = chart_version(c, &new.repository, tag)?;
-    let facts = new.chart.as_ref().and_then(NewChart::facts).filter(|facts| facts.tag == *tag);
-    match (facts, before) {
-        // A deleted version's name stays bound to its content, too.
-        (None, Some(ChartVersion { chart, .. })) => refuse(
-            ErrorKind::Conflict,
-            What::Tag,
-            format!(
-                "{} {} is a published chart, and a version never becomes anything else; push this under another name",
-                chart.name, chart.version
-            ),
-        ),
-        (Some(facts), Some(ChartVersion { chart, live })) => {
-            if chart.content != facts.content {
-                return refuse(
-                    ErrorKind::Conflict,
-                    What::Tag,
-                    format!(
-                        "{} {} was published with other content ({}), and a version never changes; publish a new one",
-                        chart.name, chart.version, chart.content
-                    ),
-                );
-            }
-            if live && chart.provenance.is_some() && facts.provenance != chart.provenance {
-                return refuse(
-                    ErrorKind::Conflict,
-                    What::Tag,
-                    format!(
-                        "{} {} was published with provenance, which this manifest would drop or replace",
-                        chart.name, chart.version
-                    ),
-                );
-            }
-            // Another chart may have taken the name of its file meanwhile.
-            if !live {
-                check_file(c, new)?;
-            }
-            Ok(true)
-        }
-        (Some(_), None) => {
-            check_kind(c, new, tag)?;
-            check_file(c, new)?;
-            Ok(false)
-        }
-        (None, _) => Ok(false),
-    }
-}
-
-/// A chart may not take the place of an image.
-fn check_kind(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outcome<()> {
-    let kind = version::table
-        .inner_join(
-            artifact::table.on(artifact::repository
-                .eq(version::repository)
-                .and(artifact::digest.eq(version::digest))),
-        )
-        .filter(version::repository.eq(new.repository.0))
-        .filter(version::name.eq(tag.as_str()))
-        .filter(version::state.eq(LIVE))
-        .select(artifact::kind)
-        .first::<String>(c)
-        .optional()?;
-    match kind {
-        Some(kind) if kind != Kind::Chart.as_str() => refuse(
-            ErrorKind::Conflict,
-            What::Tag,
-            format!("the tag {tag} is an {kind} here, and a version never becomes anything else; push the chart under another prefix"),
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// The files of two charts under one prefix never bear the same name: `a-1` at `2` and `a` at `1-2` would.
-fn check_file(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
-    let Some(facts) = new.chart.as_ref().and_then(NewChart::facts) else {
-        return Ok(());
-    };
-    let full = repository::table
-        .filter(repository::id.eq(new.repository.0))
-        .select(repository::full_name)
-        .first::<String>(c)?;
-    let (prefix, _) = Prefix::of(&parse(&full)?);
-    let other = with_versions!()
-        .filter(chart::prefix.eq(prefix.as_str()))
-        .filter(chart::file.eq(facts.file()))
-        .filter(chart::repository.ne(new.repository.0))
-        .filter(version::state.eq(LIVE))
-        .select((chart::name, chart::version))
-        .first::<(String, String)>(c)
-        .optional()?;
-    match other {
-        None => Ok(()),
-        Some((name, version)) => refuse(
-            ErrorKind::Conflict,
-            What::Tag,
-            format!("the file {} is that of the chart {name} {version}", facts.file()),
-        ),
-    }
-}
-
 /// The prefix under which the tag is a listed chart now.
 pub(super) fn listed_under(c: &mut Conn, repository: i64, tag: &str) -> Outcome<Option<String>> {
     Ok(with_versions!()
         .filter(version::repository.eq(repository))
         .filter(version::name.eq(tag))
         .filter(version::state.eq(LIVE))
+        .filter(chart_mark::yanked.is_null())
         .select(chart::prefix)
         .first(c)
         .optional()?)

@@ -1,11 +1,12 @@
 //! Reading and deleting manifests, and what refers to them. Storing one is `put_manifest.rs`.
 
 use super::super::super::fault::{Fault, Outcome};
-use super::super::super::model::{Deleted, EdgeRole, ManifestView, Referrer, RepositoryId};
+use super::super::super::model::{Deleted, EdgeRole, Kind, ManifestView, Referrer, RepositoryId};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
 use super::Conn;
 use super::charts::{listed_under, listing_changed};
 use super::rows::{LIVE, TRASHED, parse, record, rows};
+use super::versions::yanked;
 use crate::clock;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, What};
@@ -56,11 +57,17 @@ pub(crate) fn manifest(c: &mut Conn, repository: &RepositoryId, reference: &Refe
                 damaged.because(format!("the bytes of {digest} in the catalog do not have that digest")),
             ));
         }
+        let kind: Kind = parse(&kind)?;
+        let yanked = match kind {
+            Kind::Chart => yanked(c, repository.0, &digest)?,
+            _ => None,
+        };
         Ok(ManifestView {
             digest,
             media_type: media_type.into(),
-            kind: parse(&kind)?,
+            kind,
             bytes: bytes.into(),
+            yanked: yanked.map(Into::into),
         })
     })
     .transpose()

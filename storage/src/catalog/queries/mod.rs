@@ -6,6 +6,7 @@
 mod accounts;
 mod blobs;
 mod chart_images;
+mod chart_rules;
 mod charts;
 mod events;
 mod file_place;
@@ -24,7 +25,9 @@ mod rows;
 mod tags;
 mod tokens;
 mod tus;
+mod unlisted;
 mod uploads;
+mod versions;
 
 pub(crate) use accounts::*;
 pub(crate) use blobs::*;
@@ -46,6 +49,8 @@ pub(crate) use repositories::*;
 pub(crate) use tags::*;
 pub(crate) use tokens::*;
 pub(crate) use tus::*;
+pub(crate) use unlisted::*;
 pub(crate) use uploads::*;
+pub(crate) use versions::*;
 
 use super::{Conn, dialect};

@@ -13,14 +13,15 @@ use diesel::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
 
-type Row = (i64, String, bool, i64);
+type Row = (i64, String, bool, i64, bool);
 
-fn value((id, name, public, created_at): Row) -> Outcome<Project> {
+fn value((id, name, public, created_at, mutable_versions): Row) -> Outcome<Project> {
     Ok(Project {
         id: ProjectId(id),
         name: parse(&name)?,
         public,
         created_at,
+        mutable_versions,
     })
 }
 
@@ -101,6 +102,22 @@ pub(crate) fn set_project_public(c: &mut Conn, name: &ProjectName, public: &bool
         return absent(name);
     }
     record(c, by, "project.changed", None, &json!({"project": name.as_str(), "public": public}))
+}
+
+pub(crate) fn set_mutable_versions(c: &mut Conn, name: &ProjectName, mutable: &bool, by: &Arc<str>) -> Outcome<()> {
+    let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
+        .set(project::mutable_versions.eq(*mutable))
+        .execute(c)?;
+    if changed == 0 {
+        return absent(name);
+    }
+    record(
+        c,
+        by,
+        "project.changed",
+        None,
+        &json!({"project": name.as_str(), "mutable_versions": mutable}),
+    )
 }
 
 fn absent<T>(name: &ProjectName) -> Outcome<T> {

@@ -2,19 +2,25 @@
 
 use super::super::super::fault::Outcome;
 use super::super::super::model::{HistoryEntry, RepositoryId};
-use super::super::super::schema::{version, version_history};
+use super::super::super::schema::{chart_mark, version, version_history};
 use super::Conn;
 use super::manifests::trash_version;
 use super::rows::{LIVE, parse, rows};
 use crate::name::Tag;
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use std::sync::Arc;
 
 pub(crate) fn tags(c: &mut Conn, repository: &RepositoryId, after: &Option<String>, limit: &usize) -> Outcome<Vec<String>> {
+    let yanked = chart_mark::table
+        .filter(chart_mark::repository.eq(version::repository))
+        .filter(chart_mark::tag.eq(version::name))
+        .filter(chart_mark::yanked.is_not_null());
     Ok(version::table
         .filter(version::repository.eq(repository.0))
         .filter(version::name.gt(after.as_deref().unwrap_or("")))
         .filter(version::state.eq(LIVE))
+        .filter(not(exists(yanked)))
         .order(version::name)
         .limit(rows(*limit))
         .select(version::name)

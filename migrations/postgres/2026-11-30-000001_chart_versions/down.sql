@@ -1,0 +1,2 @@
+DROP TABLE chart_mark;
+ALTER TABLE project DROP COLUMN mutable_versions;
