@@ -277,7 +277,7 @@ async fn append(stores: &Stores, granted: &Granted<Op>, body: ByteStream) -> Res
     match session.fill(writing, body, piece).await? {
         Filled::Mismatch => Ok(mismatch()),
         Filled::Whole(writing, _running) => {
-            finish_whole(stores, granted, &upload, writing).await?;
+            finish_whole(stores, granted, &upload, *writing).await?;
             Ok(standing(Reply::new(StatusCode::NO_CONTENT), upload.length.unwrap_or(0), None))
         }
         Filled::Part(offset) => Ok(standing(Reply::new(StatusCode::NO_CONTENT), offset, Some(expiry(stores)))),

@@ -211,7 +211,7 @@ async fn take_in(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload, pie
         Some(piece) => match session.fill(writing, body, piece).await? {
             Filled::Mismatch => return Ok(Taken::Mismatch),
             Filled::Part(offset) => return Ok(Taken::Part(offset)),
-            Filled::Whole(writing, running) => (writing, running),
+            Filled::Whole(writing, running) => (*writing, running),
         },
         None => (writing, stores.uploads.bring_to_end(upload.id)),
     };

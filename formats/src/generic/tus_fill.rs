@@ -34,7 +34,7 @@ pub(super) enum Filled {
     /// It does not have its checksum; the upload stands where it stood.
     Mismatch,
     /// With it, the upload has all bytes of its file. Who asks for it waits while the second is held.
-    Whole(Writing, Running),
+    Whole(Box<Writing>, Running),
     /// There is more to come, or to be joined with it. The upload stands here.
     Part(u64),
 }
@@ -107,7 +107,7 @@ impl Session<'_> {
             return Ok(Filled::Mismatch);
         }
         Ok(match is_whole(self.upload, &writing) {
-            true => Filled::Whole(writing, running),
+            true => Filled::Whole(Box::new(writing), running),
             false => Filled::Part(writing.park().await?),
         })
     }
