@@ -83,6 +83,7 @@ fn limits(config: &Config) -> Limits {
         upload_expiry: set.upload_expiry,
         upload_acknowledge: set.upload_acknowledge,
         upload_parts: set.upload_parts,
+        upload_joins: set.upload_joins,
         blob_lease: set.blob_lease,
         page_default: set.page_default,
         page_max: set.page_max,

@@ -18,6 +18,8 @@ pub struct Limits {
     pub upload_acknowledge: u64,
     /// Parts that are joined into one file by tus, at most.
     pub upload_parts: usize,
+    /// Files that are being joined of parts at once, at most; others wait for their turn.
+    pub upload_joins: usize,
     /// How long an uploaded or mounted blob that no manifest names yet is kept.
     pub blob_lease: Duration,
     /// Entries of a page when the client names no number.
@@ -121,6 +123,7 @@ impl Default for Limits {
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
             upload_acknowledge: 16 * MIB,
             upload_parts: 256,
+            upload_joins: 4,
             blob_lease: Duration::from_secs(24 * 3600),
             page_default: 100,
             page_max: 1000,

@@ -122,6 +122,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("limits.upload_parts", "256", "Parts that are joined into one file by tus, at most."),
     setting(
+        "limits.upload_joins",
+        "4",
+        "Files that are being joined of parts at once, at most; others wait for their turn.",
+    ),
+    setting(
         "limits.blob_lease",
         "24h",
         "How long an uploaded blob is kept that no manifest names yet.",

@@ -472,9 +472,9 @@ units! {
     pub read tus_upload(id: UploadId, principal: Arc<str>) -> Option<TusUpload> => tus_upload;
     /// Says how long an upload will be that began without a length; whether it had none.
     pub note settle_tus_length(id: UploadId, length: u64) -> bool => settle_tus_length;
-    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end.
-    /// As [`Catalog::put_file`].
-    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> FileStored => land_tus_file
+    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end; `None` when
+    /// it was done before. `NotFound`/`Upload` when it was cancelled; else as [`Catalog::put_file`].
+    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> Option<FileStored> => land_tus_file
         forgets |cache, _| cache.forget_file(&new);
     /// Remembers that an upload came to its end without a file of its own.
     pub note finish_tus_upload(id: UploadId) -> () => finish_tus_upload;
