@@ -122,14 +122,24 @@ impl ReadConditions {
             _ => true,
         };
         if !as_expected {
-            let sentence = "the condition on what is there does not hold";
-            return Err(Error::new(ErrorKind::PreconditionFailed, What::Request, sentence));
+            return Err(does_not_hold());
         }
         Ok(match (&self.if_none_match, self.if_modified_since, changed) {
             (Some(tags), _, _) => tags.hold_weakly(tag),
             (None, Some(second), Some(changed)) => changed.is_seen_by(second),
             _ => false,
         })
+    }
+
+    /// Whether what has no entity tag may be sent: of `If-Match`, only `*` holds for it.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`/`Request` when `If-Match` names tags.
+    pub(crate) fn check_untagged(&self) -> Result<()> {
+        match self.if_match {
+            Some(Tags::These(_)) => Err(does_not_hold()),
+            Some(Tags::Any) | None => Ok(()),
+        }
     }
 
     /// The parts to send: none but the whole when `If-Range` names other content, by its tag or by its date.
@@ -145,6 +155,11 @@ impl ReadConditions {
             _ => Wanted::Whole,
         }
     }
+}
+
+fn does_not_hold() -> Error {
+    let sentence = "the condition on what is there does not hold";
+    Error::new(ErrorKind::PreconditionFailed, What::Request, sentence)
 }
 
 /// The date of a header. One that is no date, or stands twice, counts as absent (RFC 9110 §13.1.3, §13.1.4).

@@ -73,9 +73,9 @@ fn without_zeros(mut numbers: Vec<u64>) -> Vec<u64> {
 impl Release {
     /// Reads a folder's name; `None` for one that is no version.
     pub fn read(text: &str) -> Option<Self> {
-        text.contains('.')
-            .then(|| Self::lenient(text))
-            .flatten()
+        Self::lenient(text)
+            // The dot stands among the numbers: neither 7-zip.d nor 2024-11-30.logs is a version.
+            .filter(|(_, numbers)| numbers.len() > 1)
             .map(|(release, _)| release)
     }
 
@@ -283,6 +283,11 @@ mod tests {
             "1.2_3",
             "18446744073709551615.0",
             "99999999999999999999.0",
+            "7-zip.d",
+            "2024-11-30.logs",
+            "1-rc.1",
+            "1+b.5",
+            "v1-rc.1+b.5",
             &format!("{longest}a"),
         ] {
             assert_eq!(Release::read(none), None, "{none:?}");

@@ -155,6 +155,24 @@ fn an_old_client_is_answered_too() {
 }
 
 #[test]
+fn an_old_client_reads_no_chunks_in_what_has_no_length() {
+    let server = TestServer::start();
+    let admin = server.admin();
+    admin.call("PUT", "/generic/acme/firmware/fw.bin").body(b"abc").expect(201);
+    let login = admin.authorization().unwrap();
+    let sums = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  fw.bin\n";
+    for keep in ["", "Connection: keep-alive\r\n"] {
+        let get = format!("GET /generic/acme/firmware/SHA256SUMS HTTP/1.0\r\nAuthorization: {login}\r\n{keep}\r\n");
+        let said = say(&server, get.as_bytes());
+        let (head, content) = said.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{said:?}");
+        let head = head.to_ascii_lowercase();
+        assert!(!head.contains("transfer-encoding") && !head.contains("keep-alive"), "{said:?}");
+        assert_eq!(content, sums);
+    }
+}
+
+#[test]
 fn a_host_that_would_break_out_of_the_challenge_is_not_echoed() {
     let server = TestServer::start();
     let address = format!("Bearer realm=\"http://{}/token\"", server.address());

@@ -6,7 +6,8 @@ use super::deploy;
 use super::media;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op, PutFile};
 use super::path::file_address;
-use super::{sidecar, sums_file};
+use super::sidecar::{self, Claim};
+use super::sums_file;
 use crate::body::fill;
 use crate::conditions::{ReadConditions, http_date};
 use crate::dispatch::Granted;
@@ -14,6 +15,7 @@ use crate::gate::Held;
 use crate::handler::{Body, Reply, ReplyBody};
 use crate::json_error;
 use crate::range::{Wanted, boundary, content_range, multipart};
+use futures_util::{future, stream};
 use granary_storage::catalog::{Changed, FilePlace, FileStored, FileView, NewFile, StorageFormat};
 use granary_storage::name::FilePath;
 use granary_storage::sums::{FileSums, Sum};
@@ -147,20 +149,19 @@ async fn computed(
 ) -> Result<Reply> {
     let repository = granted.repository().ok_or_else(unknown)?.id;
     if let Some(folder) = sums_file::folder_of(path) {
-        return sums_file::read(stores, repository, folder, head, recursive).await;
+        return sums_file::read(stores, repository, folder, head, recursive, conditions).await;
     }
     let (file, kind) = checksums::beside(path).ok_or_else(unknown)?;
     let file: FileView = stores.catalog.file(repository, file).await?.ok_or_else(unknown)?;
     let line = checksums::line(&file, kind).ok_or_else(unknown)?;
     let tag = Digest::sha256(line.as_bytes());
+    // Without a date: its file's tells nothing of a checksum that was stored here since, and is deleted by now.
     let plain = |status| {
         Reply::new(status)
             .header(ETAG, format!("\"{tag}\""))
-            .header(LAST_MODIFIED, http_date(file.updated_at))
             .header(CACHE_CONTROL, ASK_AGAIN)
     };
-    let changed = changed(stores, granted, &file, conditions).await?;
-    if conditions.not_modified(&tag.to_string(), Some(changed))? {
+    if conditions.not_modified(&tag.to_string(), None)? {
         return Ok(plain(StatusCode::NOT_MODIFIED));
     }
     Ok(plain(StatusCode::OK)
@@ -169,22 +170,25 @@ async fn computed(
 }
 
 /// `PUT …/<path>`.
-pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, mut body: Body) -> Result<Reply> {
     let Op { repository: name, act } = granted.op();
     let Act::PutFile(put) = act else {
         return Err(unknown());
     };
     let place = check_place(stores, granted, put).await?;
-    let claims = sidecar::claims(stores, &put.path, &place.sidecars).await?;
     if put.deploy {
+        let claims = sidecar::claims(stores, &put.path, &place.sidecars).await?;
         return deploy::by_checksum(stores, granted, put, body, &claims).await;
     }
-    // A real file that stands there already stays one.
-    if place.current.is_none()
-        && let Some(repository) = granted.repository()
+    if let Some(repository) = granted.repository()
         && let Some(claimed) = sidecar::of(stores, repository.id, &put.path).await?
     {
-        return sidecar::verify(stores, granted, claimed, body, put.length).await;
+        let sent = sidecar::verified(stores, &claimed, body, put.length).await?;
+        if place.current.is_none() {
+            return Ok(sidecar::told(granted.op(), &claimed));
+        }
+        // A real file that stands there already stays one.
+        body = Box::pin(stream::once(future::ready(Ok(sent))));
     }
     let limit = stores.limits.blob_bytes;
     if put.length.is_some_and(|length| length > limit) {
@@ -206,12 +210,15 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         if granted.repository().is_none() {
             granted.confirm().await?;
         }
-        Ok(())
+        claims_by_now(stores, granted, &put.path).await
     };
-    if let Err(error) = written.await {
-        writing.give_up().await?;
-        return Err(error);
-    }
+    let claims = match written.await {
+        Ok(claims) => claims,
+        Err(error) => {
+            writing.give_up().await?;
+            return Err(error);
+        }
+    };
     let landed = writing.complete(put.promises.promised(&claims)).await;
     let landed = landed.map_err(|error| sidecar::explained(error, &claims))?;
     let new = NewFile {
@@ -227,6 +234,23 @@ pub(super) async fn put(stores: &Stores, granted: &Granted<Op>, body: Body) -> R
         landed.size,
         landed.sums.as_ref(),
     ))
+}
+
+/// What is claimed of a path once its bytes are here: a checksum may have come while they did. One that comes in the
+/// short time between this and the transaction that stores the file is still not seen.
+async fn claims_by_now(stores: &Stores, granted: &Granted<Op>, path: &FilePath) -> Result<Vec<Claim>> {
+    let made = match granted.repository() {
+        Some(repository) => Some(repository.id),
+        // Somebody else may have made it meanwhile.
+        None => stores.catalog.repository(granted.op().repository.clone()).await?.map(|made| made.id),
+    };
+    match made {
+        Some(repository) => {
+            let place = stores.catalog.file_place(repository, path.clone()).await?;
+            sidecar::claims(stores, path, &place.sidecars).await
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 /// What is said of a file that was stored.

@@ -124,6 +124,13 @@ async fn the_checksums_of_a_folder_come_in_one_file(world: World) {
     for nothing in ["none/SHA256SUMS", "top/SHA256SUMS", "1.2/sha256sums", "1.2/SHA256SUMS/"] {
         get(&world, &format!("{BASE}/{nothing}")).await.expect(404);
     }
+    // What is made in passing has no tag: of conditions, only that it is there may hold.
+    let door = world.open();
+    for target in ["1.2/SHA256SUMS", "top?labels"] {
+        let at = Request::get(format!("{BASE}/{target}"));
+        door.ask(&at.clone().header("if-match", "\"zz\"")).await.expect(412);
+        door.ask(&at.header("if-match", "*")).await.expect(200);
+    }
     get(&world, "/generic/acme/none/SHA256SUMS").await.expect(404);
 }
 

@@ -46,7 +46,7 @@ pub fn dispatch(text: &str) {
         assert!(!access.actions.is_empty());
     }
     let (Act::ReadFile { path, .. }
-    | Act::ReadLabels { path }
+    | Act::ReadLabels { path, .. }
     | Act::PutFile { path, .. }
     | Act::ChangeLabels { path, .. }
     | Act::DeleteFile { path, .. }) = &op.act

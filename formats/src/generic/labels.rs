@@ -63,11 +63,12 @@ pub(super) fn of_put<'h>(head: &Head<'h>, limits: &Limits) -> Result<(&'h str, L
 /// `GET` and `HEAD …/<path>?labels`: what is known of a file, without its content.
 pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let Op { repository: name, act } = granted.op();
-    let Act::ReadLabels { path } = act else {
+    let Act::ReadLabels { path, conditions } = act else {
         return Err(unknown());
     };
     let repository = granted.repository().ok_or_else(unknown)?.id;
     let file = stores.catalog.file(repository, path.clone()).await?.ok_or_else(unknown)?;
+    conditions.check_untagged()?;
     let told = json!({
         "repository": name.as_str(),
         "path": path.as_str(),

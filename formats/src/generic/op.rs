@@ -40,6 +40,8 @@ pub enum Act {
     ReadLabels {
         /// The file.
         path: FilePath,
+        /// Conditions.
+        conditions: ReadConditions,
     },
     /// `GET|HEAD …/@<range>/<rest>`: where the newest release of these is.
     NewestRelease {

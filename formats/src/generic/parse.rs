@@ -71,7 +71,10 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Op> {
             _ => return Err(method_not_allowed("GET, HEAD")),
         },
         Place::File(path) => match *head.method {
-            Method::GET | Method::HEAD if head.query_value("labels").is_some() => Act::ReadLabels { path },
+            Method::GET | Method::HEAD if head.query_value("labels").is_some() => Act::ReadLabels {
+                path,
+                conditions: ReadConditions::of(head),
+            },
             Method::GET | Method::HEAD => Act::ReadFile {
                 within: Within::of(path.as_str()),
                 recursive: head.query_value("recursive").is_some(),

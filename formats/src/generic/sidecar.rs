@@ -1,13 +1,13 @@
 //! A checksum that is stored beside its file (`PUT fw.bin.sha256`), as build tools do: it is computed here anyway, so it
 //! is held against the file and not kept. One that comes before its file is kept as a file of its own; it is what a GET
-//! of it answers, and the file is held against it when it comes.
+//! of it answers, and the file is held against it when it comes. Whatever comes in its place then is held against the file.
 
 use super::checksums::beside;
 use super::op::Op;
 use crate::body::collect;
-use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
+use bytes::Bytes;
 use granary_storage::catalog::{FileView, RepositoryId};
 use granary_storage::name::FilePath;
 use granary_storage::sums::{Sum, SumKind};
@@ -30,25 +30,24 @@ pub(super) async fn of(stores: &Stores, repository: RepositoryId, path: &FilePat
     Ok(sum.map(|sum| (file, sum)))
 }
 
-/// Holds what is sent against the file.
+/// What is sent, once it is held against the file.
 ///
 /// # Errors
 /// As [`check`]; `TooLarge` when it is longer than a checksum is.
-pub(super) async fn verify(
-    stores: &Stores,
-    granted: &Granted<Op>,
-    (file, sum): (FileView, Sum),
-    body: Body,
-    length: Option<u64>,
-) -> Result<Reply> {
+pub(super) async fn verified(stores: &Stores, (file, sum): &(FileView, Sum), body: Body, length: Option<u64>) -> Result<Bytes> {
     let sent = collect(body, length, stores.limits.sidecar_bytes, What::File).await?;
-    check(&sent, &file, &sum)?;
+    check(&sent, file, sum)?;
+    Ok(sent)
+}
+
+/// What is said of a checksum that is right, and that is not kept.
+pub(super) fn told(op: &Op, (file, sum): &(FileView, Sum)) -> Reply {
     let told = json!({
-        "repository": granted.op().repository.as_str(),
+        "repository": op.repository.as_str(),
         "path": file.path.as_str(),
         "verified": sum.kind().as_str(),
     });
-    Ok(json_reply(StatusCode::OK, format!("{told}\n")))
+    json_reply(StatusCode::OK, format!("{told}\n"))
 }
 
 /// Whether what was sent is this checksum of a file.
@@ -119,7 +118,7 @@ pub(super) fn explained(error: Error, claims: &[Claim]) -> Error {
     match broken.filter(|_| error.kind() == ErrorKind::DigestMismatch) {
         Some(claim) => {
             let sentence = format!(
-                "{}, which {} says; store the right checksum there, or delete it",
+                "{}, which {} says; delete that one first, if it is not the right one",
                 error.message(),
                 claim.at
             );

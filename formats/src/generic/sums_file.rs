@@ -1,6 +1,7 @@
 //! `SHA256SUMS` of a folder: computed, in pages as it goes out, and in the form that `sha256sum -c` reads.
 
 use super::files::{ASK_AGAIN, unknown};
+use crate::conditions::ReadConditions;
 use crate::handler::{Reply, ReplyBody};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
@@ -29,6 +30,7 @@ pub(super) async fn read(
     folder: Option<FilePath>,
     head: bool,
     recursive: bool,
+    conditions: &ReadConditions,
 ) -> Result<Reply> {
     // Two at least: what an entry is tells nothing of the next one.
     let limit = if head { 1 } else { stores.limits.page_max.max(2) };
@@ -36,6 +38,7 @@ pub(super) async fn read(
     if first.is_empty() {
         return Err(unknown());
     }
+    conditions.check_untagged()?;
     let stores = stores.clone();
     let first = if head { Next::End } else { Next::Page(first) };
     let pages = stream::try_unfold(first, move |next| {

@@ -5,6 +5,7 @@ use super::connections;
 use super::origin::origin;
 use super::state::State;
 use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody, None as NoBody, SizedStream};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -60,7 +61,14 @@ pub(super) async fn to_format(
         Box::pin(stream::empty())
     };
     let reply = route.dispatch(&state.dispatch, caller, head, body).await;
-    respond(reply, method == http::Method::HEAD)
+    let unframed = request.version() < actix_web::http::Version::HTTP_11 && matches!(reply.body, ReplyBody::Unsized { .. });
+    let mut response = respond(reply, method == http::Method::HEAD);
+    if unframed {
+        // RFC 9112 §6.1: a client before 1.1 takes chunks for content. To it the content ends with the connection.
+        response.head_mut().no_chunking(true);
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 struct RequestHeaders<'r>(&'r HeaderMap);

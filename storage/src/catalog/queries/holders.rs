@@ -5,7 +5,7 @@ use super::super::super::model::{HeldContent, Holder, Kind, ProjectId, Repositor
 use super::super::super::schema::{artifact, blob, edge, project, repository, repository_blob, version};
 use super::Conn;
 use super::files::sums;
-use super::rows::{LIVE, only_visible, parse, rows, unsigned};
+use super::rows::{CHUNK, LIVE, only_visible, parse, rows, unsigned};
 use crate::access::Visible;
 use crate::digest::Digest;
 use diesel::prelude::*;
@@ -34,18 +34,29 @@ macro_rules! held_by_artifacts {
     };
 }
 
+/// Who holds some content, `limit` of them at most. However many hold it that may not be seen, the work is the same as
+/// for content that nobody holds: it goes from what may be seen to the content, never from the content to all who hold it.
 pub(crate) fn held(c: &mut Conn, digest: &Digest, visible: &Visible, limit: &usize) -> Outcome<Option<HeldContent>> {
-    let mut query = held_by_artifacts!(digest.to_string())
-        .select((
-            (repository::id, repository::project, repository::full_name, repository::format),
-            (artifact::digest, artifact::kind),
-            (blob::size, blob::sha512, blob::sha1, blob::md5),
-        ))
-        .limit(rows(*limit))
-        .into_boxed();
-    query = only_visible!(query, visible);
+    let digest = digest.to_string();
+    let mut found = Vec::new();
+    if visible.projects.is_none() && visible.only.is_none() {
+        found = holders(c, &digest, None, *limit)?;
+    } else {
+        let mut after = None;
+        while found.len() < *limit {
+            let seen = seen(c, visible, after)?;
+            let linked = linked(&digest, &seen).load::<i64>(c)?;
+            if !linked.is_empty() {
+                found.append(&mut holders(c, &digest, Some(&linked), *limit - found.len())?);
+            }
+            after = seen.last().copied();
+            if seen.len() < CHUNK {
+                break;
+            }
+        }
+    }
     let (mut known, mut holders) = (None, Vec::new());
-    for ((id, project, name, format), (artifact, kind), (size, sha512, sha1, md5)) in query.load::<HolderRow>(c)? {
+    for ((id, project, name, format), (artifact, kind), (size, sha512, sha1, md5)) in found {
         known = Some((unsigned(size), sums(sha512, sha1, md5)));
         let path = match parse::<Kind>(&kind)? {
             Kind::File => a_path(c, id, &artifact)?,
@@ -63,6 +74,47 @@ pub(crate) fn held(c: &mut Conn, digest: &Digest, visible: &Visible, limit: &usi
         });
     }
     Ok(known.map(|(size, sums)| HeldContent { size, sums, holders }))
+}
+
+/// The next repositories that may be seen.
+fn seen(c: &mut Conn, visible: &Visible, after: Option<i64>) -> Outcome<Vec<i64>> {
+    let mut query = repository::table
+        .inner_join(project::table)
+        .order(repository::id)
+        .limit(rows(CHUNK))
+        .select(repository::id)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(repository::id.gt(after));
+    }
+    query = only_visible!(query, visible);
+    Ok(query.load(c)?)
+}
+
+/// Those of some repositories in which something names the content: a step in the index for each.
+#[diesel::dsl::auto_type]
+pub(crate) fn linked<'q>(digest: &'q str, repositories: &'q [i64]) -> _ {
+    edge::table
+        .filter(edge::child.eq(digest))
+        .filter(edge::repository.eq_any(repositories))
+        .select(edge::repository)
+        .distinct()
+}
+
+/// Those who hold the content, in some repositories or in all.
+fn holders(c: &mut Conn, digest: &str, repositories: Option<&[i64]>, limit: usize) -> Outcome<Vec<HolderRow>> {
+    let mut query = held_by_artifacts!(digest)
+        .select((
+            (repository::id, repository::project, repository::full_name, repository::format),
+            (artifact::digest, artifact::kind),
+            (blob::size, blob::sha512, blob::sha1, blob::md5),
+        ))
+        .limit(rows(limit))
+        .into_boxed();
+    if let Some(repositories) = repositories {
+        query = query.filter(repository_blob::repository.eq_any(repositories));
+    }
+    Ok(query.load(c)?)
 }
 
 /// A path of a file's content.
