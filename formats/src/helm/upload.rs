@@ -13,11 +13,15 @@ use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};
 use granary_storage::catalog::{Chart, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
+use granary_storage::limits::Limits;
 use granary_storage::name::RepositoryName;
 use granary_storage::upload::{Home, Writing};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use serde_json::{Value, json};
+
+/// Bytes of a field of a form that says yes or no, at most.
+const FLAG_MAX: usize = 16;
 
 fn access(repository: &RepositoryName, action: Action) -> Access {
     Access {
@@ -39,7 +43,7 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let Act::Upload(upload) = &granted.op().act else {
         return Err(Error::internal("not an upload"));
     };
-    let body = Counted::new(body, upload.length, stores.limits.blob_bytes)?;
+    let body = Counted::new(body, upload.length, most(upload, &stores.limits))?;
     let mut writing = stores.uploads.single(Home::Undecided, granted.by(), Algorithm::Sha256).await?;
     let placed = async {
         let received = receive(stores, upload, &mut writing, body).await?;
@@ -73,6 +77,15 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     };
     let yank = known.yanked.map(|reason| format!("it is in no list: {}", yanked(&reason)));
     Ok(saved(warning.or(yank)))
+}
+
+/// Bytes of a body that can be a chart, or a form that holds one, at most.
+fn most(upload: &Upload, limits: &Limits) -> u64 {
+    let around = match upload.boundary {
+        Some(_) => limits.chart_provenance_bytes.saturating_add(limits.form_other_bytes),
+        None => 0,
+    };
+    limits.chart_bytes.saturating_add(around).min(limits.blob_bytes)
 }
 
 /// The answer to what was stored, with what its sender should hear.
@@ -110,11 +123,9 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
                     writing.write(chunk).await?;
                 }
             }
+            "prov" if provenance.is_some() => return Err(Error::invalid(What::Request, "the form holds two provenances")),
             "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
-            "force" => {
-                force = true;
-                form.skip().await?;
-            }
+            "force" => force |= flag(&mut form).await?,
             // Fields that plugins send along.
             _ => form.skip().await?,
         }
@@ -128,6 +139,24 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
         signed.check(&chart.metadata.name, &chart.metadata.version, &chart.digest)?;
     }
     Ok(Received { chart, provenance, force })
+}
+
+/// Whether a field of a form says yes.
+async fn flag(form: &mut Form) -> Result<bool> {
+    let mut all = Vec::new();
+    while let Some(chunk) = form.chunk().await? {
+        if all.len() + chunk.len() > FLAG_MAX {
+            return Err(Error::invalid(What::Request, "the form's field force is longer than a yes or a no"));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(says_yes(&String::from_utf8_lossy(&all)))
+}
+
+/// Whether the value of a flag is none of those that stand for no.
+pub(super) fn says_yes(value: &str) -> bool {
+    let value = value.trim();
+    !["", "0", "false"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
 /// Reads a provenance, off the async workers.

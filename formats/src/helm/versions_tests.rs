@@ -18,6 +18,7 @@ stories! {
     a_version_is_replaced_by_force_where_the_project_lets_it
     who_may_not_overwrite_does_not_replace_a_version
     nothing_but_force_replaces_a_version
+    an_upload_that_says_no_to_force_replaces_nothing
     a_forced_upload_may_sign_a_version_anew
     a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it
     a_yanked_version_stays_so_when_it_is_uploaded_again
@@ -55,7 +56,7 @@ async fn a_version_is_replaced_by_force_where_the_project_lets_it(world: World) 
     let_versions_be_replaced(&world, "acme").await;
     let tag = "/v2/acme/web/manifests/1.2.3_a";
     let first = get(&world, tag).await.expect(200);
-    let form = form("acme", &[("chart", &changed(3)), ("force", b"")]);
+    let form = form("acme", &[("chart", &changed(3)), ("force", b"true")]);
     for (number, request) in [
         (1, forced("acme", &changed(1))),
         (2, post("acme", &changed(2)).at("/api/helm/acme/charts?force=true")),
@@ -140,6 +141,35 @@ async fn who_may_not_overwrite_does_not_replace_a_version(world: World) {
     assert_eq!(get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, other);
 }
 
+async fn an_upload_that_says_no_to_force_replaces_nothing(world: World) {
+    let (archive, other) = (
+        Packed::chart("web", "1.0.0", ""),
+        Packed::chart("web", "1.0.0", "description: changed\n"),
+    );
+    let door = world.open();
+    door.ask(&post("acme", &archive)).await.expect(201);
+    let_versions_be_replaced(&world, "acme").await;
+    let before = world.snapshot().await;
+    for no in ["false", "False", "0"] {
+        let asked = post("acme", &other).at(format!("/helm/acme/api/charts?force={no}"));
+        assert!(refusal(door.ask(&asked).await, 409).contains("only by force (?force)"), "{no}");
+    }
+    for no in ["false", "False", "0", ""] {
+        let asked = form("acme", &[("force", no.as_bytes()), ("chart", &other)]);
+        assert!(refusal(door.ask(&asked).await, 409).contains("only by force (?force)"), "{no}");
+    }
+    let endless = form("acme", &[("chart", &other), ("force", &[b'1'; 17])]);
+    let sentence = refusal(door.ask(&endless).await, 400);
+    assert_eq!(sentence, "the form's field force is longer than a yes or a no");
+    assert_eq!(world.snapshot().await, before);
+    for (yes, archive) in [("true", &other), ("1", &archive)] {
+        door.ask(&form("acme", &[("chart", archive), ("force", yes.as_bytes())]))
+            .await
+            .expect(201);
+        assert_eq!(&get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, archive);
+    }
+}
+
 async fn nothing_but_force_replaces_a_version(world: World) {
     let (archive, other) = (
         Packed::chart("web", "1.0.0", ""),
@@ -170,10 +200,10 @@ async fn a_forced_upload_may_sign_a_version_anew(world: World) {
     let with = |text: &str, more: &[(&str, &[u8])]| form("acme", &[&[("chart", &archive[..]), ("prov", text.as_bytes())], more].concat());
     let door = world.open();
     door.ask(&with(&signed, &[])).await.expect(201);
-    refusal(door.ask(&with(&resigned, &[("force", b"")])).await, 409);
+    refusal(door.ask(&with(&resigned, &[("force", b"true")])).await, 409);
     let_versions_be_replaced(&world, "acme").await;
     refusal(door.ask(&with(&resigned, &[])).await, 409);
-    door.ask(&with(&resigned, &[("force", b"")])).await.expect(201);
+    door.ask(&with(&resigned, &[("force", b"true")])).await.expect(201);
     let file = get(&world, "/helm/acme/charts/web-1.0.0.tgz.prov").await.expect(200);
     assert_eq!(file.body, resigned.as_bytes());
 }
