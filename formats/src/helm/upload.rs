@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// Bytes of a field of a form that says yes or no, at most.
 const FLAG_MAX: usize = 16;
 
-fn access(repository: &RepositoryName, action: Action) -> Access {
+pub(super) fn access(repository: &RepositoryName, action: Action) -> Access {
     Access {
         repository: repository.clone(),
         actions: action.into(),
@@ -234,6 +234,25 @@ enum Place {
     Unsigned(RepositoryId, Box<Chart>, Bytes),
 }
 
+/// The terms on which the caller may enter what has come, and whether the project lets versions be replaced.
+///
+/// By force they allow what the project allows, whatever is there now: something else may be there by the time it counts.
+async fn terms(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, force: bool) -> Result<(Terms, bool)> {
+    let may_overwrite = granted.may(access(name, Action::Overwrite)).await?;
+    let mutable = mutable_versions(stores, name).await?;
+    let over = match (force, mutable, may_overwrite) {
+        (true, true, true) => Over::Anything,
+        _ => Over::Same,
+    };
+    Ok((Terms { over, may_overwrite }, mutable))
+}
+
+/// Whether the project of the repository lets versions be replaced.
+pub(super) async fn mutable_versions(stores: &Stores, name: &RepositoryName) -> Result<bool> {
+    let project = stores.catalog.project(name.project_name()).await?;
+    Ok(project.is_some_and(|project| project.mutable_versions))
+}
+
 /// Looks at what is there. What the catalog would refuse is refused before anything is stored.
 async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, received: &Received) -> Result<Known> {
     let open = |terms: Terms, yanked: Option<String>| Known {
@@ -241,20 +260,20 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
         yanked,
     };
     let Some(repository) = stores.catalog.repository(name.clone()).await? else {
-        return Ok(open(Terms::default(), None));
+        let terms = match received.force {
+            true => terms(stores, granted, name, true).await?.0,
+            false => Terms::default(),
+        };
+        return Ok(open(terms, None));
     };
     if repository.format != StorageFormat::Oci {
         let sentence = format!("{name} is a repository of another format ({})", repository.format.as_str());
         return Err(Error::new(ErrorKind::Conflict, What::Repository, sentence));
     }
     let Inspected { metadata, digest, .. } = &received.chart;
-    let may_overwrite = granted.may(access(name, Action::Overwrite)).await?;
-    let keeping = Terms {
-        over: Over::Same,
-        may_overwrite,
-    };
+    let (terms, mutable) = terms(stores, granted, name, received.force).await?;
     let Some(known) = stores.catalog.chart_version(repository.id, metadata.tag()?).await? else {
-        return Ok(open(keeping, None));
+        return Ok(open(terms, None));
     };
     let (live, chart) = (known.live, known.chart);
     let vouched = (&received.provenance, chart.provenance);
@@ -264,13 +283,8 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
         _ => None,
     };
     if let Some(other) = differs {
-        let project = stores.catalog.project(name.project_name()).await?;
-        let mutable = project.is_some_and(|project| project.mutable_versions);
-        let (kind, rest) = match (received.force, mutable, may_overwrite) {
-            (true, true, true) => {
-                let over = Over::Anything;
-                return Ok(open(Terms { over, may_overwrite }, chart.yanked));
-            }
+        let (kind, rest) = match (received.force, mutable, terms.may_overwrite) {
+            (true, true, true) => return Ok(open(terms, chart.yanked)),
             (true, true, false) => (ErrorKind::Denied, "which you may not replace"),
             (true, false, _) => (
                 ErrorKind::Conflict,
@@ -287,7 +301,7 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
     }
     let yanked = chart.yanked.clone();
     let place = match vouched {
-        _ if !live => Place::Open(keeping),
+        _ if !live => Place::Open(terms),
         (Some(provenance), None) => Place::Unsigned(repository.id, Box::new(chart), provenance.clone()),
         _ => Place::Same,
     };
@@ -333,9 +347,11 @@ pub(super) async fn enter(
     if let Some(provenance) = &received.provenance {
         store(stores, granted, repository, provenance.clone()).await?;
     }
-    let manifest = manifest(chart, &config, received.provenance.as_ref());
+    let signed = received.provenance.as_ref();
+    let signed = signed.map(|bytes| (Digest::sha256(bytes), bytes.len() as u64));
+    let manifest = manifest(chart, &config, signed);
     let provenance = received.provenance.as_deref().map(Digest::sha256);
-    let facts = chart.facts(provenance, stores.host.as_deref())?;
+    let facts = chart.facts(provenance)?;
     let new = NewManifest {
         tags: vec![facts.tag.clone()],
         chart: Some(NewChart::Listed(Box::new(facts))),
@@ -359,19 +375,19 @@ pub(super) async fn store(stores: &Stores, granted: &Granted<Op>, repository: Re
     }
 }
 
-/// The digest of the manifest that was made here for a chart that came without provenance.
-pub(super) fn made_of(chart: &Inspected) -> Digest {
+/// The digest of the manifest that was made here for a chart with a provenance of this digest and size, or without any.
+pub(super) fn made_of(chart: &Inspected, provenance: Option<(Digest, u64)>) -> Digest {
     let config = chart.metadata.to_json();
-    Digest::sha256(manifest(chart, config.as_bytes(), None).as_bytes())
+    Digest::sha256(manifest(chart, config.as_bytes(), provenance).as_bytes())
 }
 
 /// The manifest that stands for a chart: the same for the same archive, wherever and whenever it is made.
-fn manifest(chart: &Inspected, config: &[u8], provenance: Option<&Bytes>) -> String {
+fn manifest(chart: &Inspected, config: &[u8], provenance: Option<(Digest, u64)>) -> String {
     let described =
         |media_type: &str, digest: Digest, size: u64| json!({"mediaType": media_type, "digest": digest.to_string(), "size": size});
     let mut layers = vec![described(CONTENT, chart.digest, chart.size)];
-    if let Some(bytes) = provenance {
-        layers.push(described(PROVENANCE, Digest::sha256(bytes), bytes.len() as u64));
+    if let Some((digest, size)) = provenance {
+        layers.push(described(PROVENANCE, digest, size));
     }
     json!({
         "schemaVersion": 2,

@@ -495,15 +495,16 @@ units! {
     pub write mark_chart(new: Arc<MarkChart>) -> Option<Chart> => mark_chart
         forgets |cache, _| cache.manifests.forget_all();
     /// Keeps a provenance beside the manifest of its chart. `Conflict`/`Tag` when the tag points at another manifest by now,
-    /// at none, or at one that has a provenance; `Conflict`/`Blob` when the bytes are not linked in the repository.
+    /// at none, or at one with another provenance than the one whose place it takes; `Conflict`/`Blob` when the bytes are not linked in the repository.
     pub write keep_provenance(new: Arc<LateProvenance>) -> () => keep_provenance;
     /// What says that it holds a chart, lies directly under a prefix and is not listed there: by repository and digest,
     /// after `after`.
     pub read unlisted_under(prefix: Prefix, visible: Visible, after: Option<AfterUnlisted>, limit: usize) -> Vec<UnlistedChart> => unlisted_under;
     /// Why a manifest that says it holds a chart is in no chart repository; `None` when that is not so.
     pub read chart_unlisted(repository: RepositoryId, digest: Digest) -> Option<String> => chart_unlisted;
-    /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible.
-    pub read chart_images(repository: RepositoryId, digest: Digest, visible: Visible) -> Vec<ChartImageView> => chart_images;
+    /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible, in a
+    /// registry that its users know as `host`.
+    pub read chart_images(repository: RepositoryId, digest: Digest, host: Option<Arc<str>>, visible: Visible) -> Vec<ChartImageView> => chart_images;
     /// The labels of a live tag.
     pub read tag_labels(repository: RepositoryId, tag: Tag) -> Option<Labels> => tag_labels;
     /// The file that says who publishes what lies under a prefix.
