@@ -242,7 +242,11 @@ async fn claims_by_now(stores: &Stores, granted: &Granted<Op>, path: &FilePath) 
     let made = match granted.repository() {
         Some(repository) => Some(repository.id),
         // Somebody else may have made it meanwhile.
-        None => stores.catalog.repository(granted.op().repository.clone()).await?.map(|made| made.id),
+        None => stores
+            .catalog
+            .repository(granted.op().repository.clone())
+            .await?
+            .map(|made| made.id),
     };
     match made {
         Some(repository) => {
