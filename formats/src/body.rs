@@ -2,7 +2,7 @@
 
 use crate::handler::{Body, Head};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use granary_storage::upload::Writing;
 use granary_storage::{Error, ErrorKind, Result, What};
 
@@ -11,7 +11,12 @@ use granary_storage::{Error, ErrorKind, Result, What};
 /// # Errors
 /// `TooLarge`/`what`, before reading when the announced length is over the limit; `Invalid`/`Size` when the body
 /// has another length than was announced; whatever broke the stream.
-pub(crate) async fn collect(mut body: Body, announced: Option<u64>, limit: u64, what: What) -> Result<Bytes> {
+pub(crate) async fn collect(
+    mut body: impl Stream<Item = Result<Bytes>> + Unpin,
+    announced: Option<u64>,
+    limit: u64,
+    what: What,
+) -> Result<Bytes> {
     let too_large = || {
         Error::new(
             ErrorKind::TooLarge,

@@ -440,14 +440,18 @@ pub(crate) fn yanked(reason: &str) -> String {
 /// The header that carries a [`warning`].
 pub(crate) const WARNING: HeaderName = HeaderName::from_static("warning");
 
-/// `299 - "text"` (RFC 7234 §5.5), with what would break the quoted string taken out.
+/// `299 - "text"` (RFC 7234 §5.5). The text is a quoted string (RFC 9110 §5.6.4): quotes and backslashes are escaped, and
+/// what is not printable ASCII is a question mark, for no client agrees with another on what else it could be.
 pub(crate) fn warning(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\'))
-        .take(1024)
-        .collect();
-    format!("299 - \"{clean}\"")
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars().take(1024) {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            ' '..='~' => quoted.push(c),
+            _ => quoted.push('?'),
+        }
+    }
+    format!("299 - \"{quoted}\"")
 }
 
 fn log<F: FormatHandler>(id: &str, head: &Head<'_>, error: &Error) {

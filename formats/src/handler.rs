@@ -53,7 +53,7 @@ pub trait Headers {
 }
 
 /// Headers that change what a request means; who calls is the server's question.
-const MEANINGFUL: [&str; 29] = [
+const MEANINGFUL: [&str; 30] = [
     "content-digest",
     "content-encoding",
     "content-length",
@@ -83,6 +83,7 @@ const MEANINGFUL: [&str; 29] = [
     "x-checksum-sha512",
     "x-explode-archive",
     "x-explode-archive-atomic",
+    "x-http-method-override",
 ];
 
 impl Head<'_> {

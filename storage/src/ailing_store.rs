@@ -35,6 +35,10 @@ impl BlobStore for AilingStore {
         self.healthy.resume(upload, algorithm, offset).await
     }
 
+    async fn fence(&self, upload: UploadId) -> Result<()> {
+        self.healthy.fence(upload).await
+    }
+
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
         self.healthy.upload_size(upload).await
     }

@@ -32,7 +32,7 @@ pub(crate) struct Finished {
 }
 
 /// Held while a session is being finished.
-pub(crate) struct Running {
+pub struct Running {
     ending: Arc<Ending>,
     upload: UploadId,
 }

@@ -10,6 +10,7 @@
 pub mod access;
 #[cfg(test)]
 mod ailing_store;
+pub mod archives;
 pub mod ballast;
 pub mod blob;
 pub mod catalog;

@@ -18,6 +18,8 @@ pub struct Limits {
     pub upload_acknowledge: u64,
     /// Parts that are joined into one file by tus, at most.
     pub upload_parts: usize,
+    /// Files that are being joined of parts at once, at most; others wait for their turn.
+    pub upload_joins: usize,
     /// How long an uploaded or mounted blob that no manifest names yet is kept.
     pub blob_lease: Duration,
     /// Entries of a page when the client names no number.
@@ -87,10 +89,15 @@ pub struct Limits {
     pub archive_directory_bytes: u64,
     /// One entry that is read out of a stored archive, unpacked, at most.
     pub archive_entry_bytes: u64,
-    /// All of a stored archive that is unpacked to look into it, at most.
+    /// All of a stored archive that is unpacked, or read where it is not packed, to look into it, at most.
     pub archive_unpacked_bytes: u64,
     /// How many times its packed size anything unpacked may have, beyond its first MiB.
     pub archive_ratio: u64,
+    /// Gzip members that a stored tar.gz which is looked into is packed as, at most.
+    pub archive_members: usize,
+    /// Requests of one account that walk a folder to send it as one, or look into an archive, at once, at most; all that is
+    /// anonymous is one.
+    pub archives_per_principal: usize,
     /// Pieces of archives that are packed or unpacked at once, at most: each takes a processor for a few milliseconds.
     pub archive_work: usize,
     /// Labels of one version, at most.
@@ -116,6 +123,7 @@ impl Default for Limits {
             upload_expiry: Duration::from_secs(7 * 24 * 3600),
             upload_acknowledge: 16 * MIB,
             upload_parts: 256,
+            upload_joins: 4,
             blob_lease: Duration::from_secs(24 * 3600),
             page_default: 100,
             page_max: 1000,
@@ -152,6 +160,8 @@ impl Default for Limits {
             archive_entry_bytes: 1024 * MIB,
             archive_unpacked_bytes: 4 * 1024 * MIB,
             archive_ratio: 200,
+            archive_members: 65_536,
+            archives_per_principal: 16,
             archive_work: 2,
             labels_per_version: 64,
             label_key_bytes: 128,

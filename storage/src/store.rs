@@ -1,5 +1,6 @@
 //! The store as the formats see it: bytes, catalog, uploads and limits in one hand.
 
+use crate::archives::Archives;
 use crate::blob::{Blob, BlobStore, ByteStream};
 use crate::catalog::Catalog;
 use crate::downloads::Downloads;
@@ -22,6 +23,8 @@ pub struct Stores {
     pub uploads: Uploads,
     /// What is being read.
     pub downloads: Downloads,
+    /// Who is walking folders and looking into archives.
+    pub archives: Archives,
     /// The right to pack or unpack a piece of an archive.
     pub archive_work: Arc<Semaphore>,
     /// The limits in force.
@@ -43,6 +46,7 @@ impl Stores {
             catalog,
             uploads,
             downloads: Downloads::new(&limits),
+            archives: Archives::new(&limits),
             archive_work: Arc::new(Semaphore::new(limits.archive_work)),
             unpacking: Arc::new(Semaphore::new(limits.chart_unpacks)),
             limits,

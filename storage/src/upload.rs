@@ -10,6 +10,7 @@ use crate::blob::{BlobStore, BlobWriter, UploadId};
 use crate::catalog::{AccountId, Catalog, Committed, NewBlob, RepositoryId, StorageFormat, Upload};
 use crate::clock;
 use crate::digest::{Algorithm, Digest};
+pub use crate::ending::Running;
 use crate::ending::{Ending, Finished};
 use crate::error::{Error, ErrorKind, Result, What};
 use crate::failpoint;
@@ -18,6 +19,7 @@ use crate::name::RepositoryName;
 use crate::sums::{FileSums, Promised};
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 mod join;
 mod rescue;
@@ -69,12 +71,15 @@ pub struct Uploads {
     catalog: Catalog,
     limits: Arc<Limits>,
     ending: Arc<Ending>,
+    /// The right to join parts, which reads and writes all of their bytes.
+    joins: Arc<Semaphore>,
 }
 
 impl Uploads {
     /// An engine over a store and a catalog.
     pub fn new(blobs: Arc<dyn BlobStore>, catalog: Catalog, limits: Arc<Limits>) -> Self {
         Self {
+            joins: Arc::new(Semaphore::new(limits.upload_joins)),
             blobs,
             catalog,
             limits,
@@ -110,12 +115,44 @@ impl Uploads {
         Ok(session)
     }
 
-    /// Takes a session over and goes on writing it where it stands.
+    /// Takes a session from whoever writes it, and tells where it stands, as [`Uploads::status`] does. Reads none of its
+    /// bytes, and needs no room.
     ///
     /// # Errors
     /// As [`Uploads::status`].
+    pub async fn evict(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Upload> {
+        self.ending.settled(id).await;
+        let claimed = self.catalog.claim_upload(id, repository, by.clone(), self.expiry()).await?;
+        let mut session = claimed.ok_or_else(unknown)?;
+        self.blobs.fence(id).await?;
+        match self.blobs.upload_size(id).await? {
+            Some(held) => session.offset = session.offset.min(held),
+            None => self.check_unwritten(&session).await?,
+        }
+        Ok(session)
+    }
+
+    /// Says that a session is being brought to its end, until what is given is dropped: who asks for it meanwhile waits,
+    /// rather than taking it over. Only for who writes it.
+    #[must_use]
+    pub fn bring_to_end(&self, id: UploadId) -> Running {
+        self.ending.begin(id)
+    }
+
+    /// Takes a session over and goes on writing it where it stands.
+    ///
+    /// # Errors
+    /// As [`Uploads::status`]; `StorageFull` when less than [`Limits::storage_reserve`] is free.
     pub async fn open(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
         self.check_space().await?;
+        self.take_over(id, repository, by).await
+    }
+
+    /// The same for who has nothing to add, and so needs no room.
+    ///
+    /// # Errors
+    /// As [`Uploads::status`].
+    pub async fn take_over(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
         self.ending.settled(id).await;
         let mut session = self
             .catalog
@@ -146,6 +183,12 @@ impl Uploads {
 
     /// Another writer for a session without a file.
     async fn begin_again(&self, session: &Upload) -> Result<Box<dyn BlobWriter>> {
+        self.check_unwritten(session).await?;
+        self.blobs.begin(session.id, session.algorithm).await
+    }
+
+    /// That a session which was claimed, and has no file, never had one.
+    async fn check_unwritten(&self, session: &Upload) -> Result<()> {
         // A request that began before this one may just have made a blob of it.
         self.ending.settled(session.id).await;
         let (id, repository, by) = (session.id, session.repository, session.principal.clone());
@@ -155,7 +198,7 @@ impl Uploads {
         if session.offset > 0 {
             return Err(self.without_bytes(session).await?);
         }
-        self.blobs.begin(id, session.algorithm).await
+        Ok(())
     }
 
     /// Starts an upload of one request, which leaves no session behind.

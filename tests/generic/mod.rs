@@ -9,6 +9,7 @@ mod names;
 mod refusals;
 mod transfers;
 mod tus;
+mod tus_resets;
 
 use crate::support::{Client, TestServer};
 

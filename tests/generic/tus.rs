@@ -5,15 +5,15 @@ use crate::support::{Answer, Call, Client, Wire, bytes, sha256, sha512, wait_for
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-const ROOT: &str = "/generic/acme/firmware/";
-const FW: &str = "/generic/acme/firmware/1.2/fw.bin";
+pub(super) const ROOT: &str = "/generic/acme/firmware/";
+pub(super) const FW: &str = "/generic/acme/firmware/1.2/fw.bin";
 const TYPE: (&str, &str) = ("Content-Type", "application/offset+octet-stream");
 
-fn tus<'c>(client: &'c Client, method: &str, path: &str) -> Call<'c> {
+pub(super) fn tus<'c>(client: &'c Client, method: &str, path: &str) -> Call<'c> {
     client.call(method, path).header("Tus-Resumable", "1.0.0")
 }
 
-fn create(client: &Client, path: &str, length: usize) -> Answer {
+pub(super) fn create(client: &Client, path: &str, length: usize) -> Answer {
     tus(client, "POST", ROOT)
         .header("Upload-Length", &length.to_string())
         .header("Upload-Metadata", &format!("filename {}", STANDARD.encode(path)))
@@ -22,12 +22,12 @@ fn create(client: &Client, path: &str, length: usize) -> Answer {
 
 /// Where the upload stands.
 #[track_caller]
-fn offset(client: &Client, at: &str) -> usize {
+pub(super) fn offset(client: &Client, at: &str) -> usize {
     let answer = tus(client, "HEAD", at).send().expect(200);
     answer.header("upload-offset").parse().unwrap()
 }
 
-fn piece(client: &Client, at: &str, offset: usize, bytes: &[u8]) -> Answer {
+pub(super) fn piece(client: &Client, at: &str, offset: usize, bytes: &[u8]) -> Answer {
     tus(client, "PATCH", at)
         .header(TYPE.0, TYPE.1)
         .header("Upload-Offset", &offset.to_string())
@@ -35,7 +35,7 @@ fn piece(client: &Client, at: &str, offset: usize, bytes: &[u8]) -> Answer {
 }
 
 /// Begins to send the rest of a file, and stops after `sent` bytes of it.
-fn begin(client: &Client, at: &str, file: &[u8], offset: usize, sent: usize) -> Wire {
+pub(super) fn begin(client: &Client, at: &str, file: &[u8], offset: usize, sent: usize) -> Wire {
     let mut wire = Wire::connect(client);
     let headers = [
         "Tus-Resumable: 1.0.0".to_owned(),

@@ -62,6 +62,12 @@ impl Wire {
         self
     }
 
+    /// Ends the connection as a line does that breaks: by a reset (RST), and not by an end.
+    pub(crate) fn reset(self) {
+        // What is left to be sent is dropped with it; the server may still read what it has.
+        rustix::net::sockopt::set_socket_linger(self.reader.get_ref(), Some(Duration::ZERO)).unwrap();
+    }
+
     /// Everything until the server hangs up.
     pub(crate) fn rest(&mut self) -> String {
         let mut all = Vec::new();

@@ -97,9 +97,9 @@ pub(super) async fn a_read_may_depend_on_what_is_there<S: Specimen>(backend: Bac
 pub(super) async fn a_warning_of_the_policy_reaches_the_client<S: Specimen>(backend: Backend) {
     let world = World::new(backend);
     for sample in content::<S>(&world).await {
-        let door = world.behind(FakeGate::warning(&["two \"high\" findings\r\nX: y", "not signed"]));
+        let door = world.behind(FakeGate::warning(&["two \"high\" findings\r\nX: y – ü\\", "not signed"]));
         let warned = door.ask(&sample.request).await.expect(sample.status);
-        let expected = ["299 - \"two high findingsX: y\"", "299 - \"not signed\""];
+        let expected = [r#"299 - "two \"high\" findings??X: y ? ?\\""#, "299 - \"not signed\""];
         assert_eq!(warned.all("warning"), expected, "{}", sample.what);
         let repository = sample.asks.content().unwrap();
         let admitted = door.gate.admitted.lock().unwrap().clone();

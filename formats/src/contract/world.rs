@@ -54,9 +54,7 @@ impl World {
 
     /// The way in behind a gate that grants everything, to a registry that its users know by name.
     pub(crate) fn known_as(&self, host: &str) -> Door {
-        let mut door = self.open();
-        door.dispatch.stores = door.dispatch.stores.clone().known_as(Some(host));
-        door
+        self.open().known_as(host)
     }
 
     /// The same stores with other limits.
@@ -156,12 +154,18 @@ pub(crate) struct Snapshot {
 
 /// The way in: the dispatch of every format, behind one gate.
 pub(crate) struct Door {
-    dispatch: Dispatch,
+    pub(crate) dispatch: Dispatch,
     pub(crate) gate: Arc<FakeGate>,
     formats: Registry,
 }
 
 impl Door {
+    /// The same way in, to a registry that its users know by name.
+    pub(crate) fn known_as(mut self, host: &str) -> Self {
+        self.dispatch.stores = self.dispatch.stores.clone().known_as(Some(host));
+        self
+    }
+
     /// The stores behind it.
     pub(crate) fn stores(&self) -> &Stores {
         &self.dispatch.stores

@@ -27,7 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The beginning of a header that sets a label.
-const HEADER: &str = "x-granary-label-";
+pub(super) const HEADER: &str = "x-granary-label-";
 
 fn bad(why: &'static str) -> Error {
     Error::invalid(What::Request, why)

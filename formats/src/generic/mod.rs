@@ -27,6 +27,7 @@ mod releases;
 mod sidecar;
 mod sums_file;
 mod tus;
+mod tus_apart;
 mod tus_create;
 mod tus_fill;
 mod tus_finish;
@@ -48,6 +49,8 @@ mod sidecar_tests;
 pub(crate) mod specimen_tests;
 #[cfg(test)]
 mod tus_create_tests;
+#[cfg(test)]
+mod tus_cut_off_tests;
 #[cfg(test)]
 mod tus_join_tests;
 #[cfg(test)]
@@ -87,7 +90,7 @@ impl FormatHandler for Generic {
             Act::ListReleases { .. } => releases::list(stores, &granted).await,
             Act::ListFiles { .. } => listing::list(stores, &granted).await,
             Act::FetchFolder { .. } => download::fetch(stores, &granted).await,
-            Act::StartUpload { .. } => tus_create::create(stores, &granted, body).await,
+            Act::StartUpload { .. } => tus_create::create(stores, granted, body).await,
             Act::UploadAbilities => Ok(tus_create::abilities(stores)),
         };
         reply.map(json_error::with_common_headers)

@@ -203,6 +203,14 @@ impl Operation for Op {
     }
 
     fn metadata_only(&self) -> bool {
-        matches!(self.act, Act::ReadFile { head: true, .. })
+        // What is said of a file in an archive is read out of the archive.
+        matches!(
+            self.act,
+            Act::ReadFile {
+                head: true,
+                within: None,
+                ..
+            }
+        )
     }
 }

@@ -155,14 +155,7 @@ fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
     refused("content-range", "a part of a file cannot be stored by PUT; send the whole file")?;
     refused("x-explode-archive", "archives are stored as they are; unpack before sending")?;
     refused("x-explode-archive-atomic", "archives are stored as they are; unpack before sending")?;
-    // RFC 9110 §8.4.1: kept so, it would have to be told of with every answer, and its checksums would be those of
-    // something else than what most clients make of it.
-    let codings = head.header_list("content-encoding").unwrap_or_default();
-    let mut codings = codings.split(',').map(str::trim);
-    if let Some(coding) = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
-        let sentence = format!("a file is stored as its bytes come, and never as Content-Encoding: {coding}; send it without that header");
-        return Err(Error::new(ErrorKind::Unsupported, What::File, sentence));
-    }
+    check_coding(head)?;
     let deploy = deploy::asked(head)?;
     if head.length_unknown && !deploy {
         let sentence = "HTTP/1.0 says where a file ends by its Content-Length; send one";
@@ -177,4 +170,23 @@ fn put(head: &Head<'_>, path: FilePath, labels: Labels) -> Result<Act> {
         labels,
         deploy,
     }))
+}
+
+/// Refuses bytes that are to be decoded before they are what they are said to be.
+///
+/// # Errors
+/// `Unsupported`/`File` naming the coding.
+pub(super) fn check_coding(head: &Head<'_>) -> Result<()> {
+    // RFC 9110 §8.4.1: kept so, it would have to be told of with every answer, and its checksums would be those of
+    // something else than what most clients make of it.
+    let codings = head.header_list("content-encoding").unwrap_or_default();
+    let mut codings = codings.split(',').map(str::trim);
+    match codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")) {
+        None => Ok(()),
+        Some(coding) => {
+            let sentence =
+                format!("a file is stored as its bytes come, and never as Content-Encoding: {coding}; send it without that header");
+            Err(Error::new(ErrorKind::Unsupported, What::File, sentence))
+        }
+    }
 }

@@ -123,7 +123,8 @@ impl contract::Specimen for Specimen {
             sample("fetch a folder as a ZIP", get("1.2/?archive=zip"), read(), 200),
             sample("fetch a folder as a compressed tar", get("?archive=tar.gz"), read(), 200),
             sample("list what an archive holds", get("lib.zip!/"), read(), 200),
-            sample("read a file in an archive", get("lib.zip!/docs/a.txt"), content(), 200),
+            // As its listing, it asks a policy even for the headers, which are read out of the archive.
+            sample("read a file in an archive", get("lib.zip!/docs/a.txt"), read(), 200),
             sample(
                 "start an upload in pieces",
                 Request::post(format!("{base}/"))

@@ -3,21 +3,30 @@
 //! Source: <https://tus.io/protocols/resumable-upload>, core and the extensions that `OPTIONS` names.
 
 use super::op::OPTIONAL_OVERWRITE;
+use super::tus_apart::apart;
 use super::tus_fill::{Filled, Session, elsewhere, is_whole, too_long};
 use super::tus_finish::Finish;
 use super::tus_headers::{
-    TUS_RESUMABLE, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, UPLOAD_METADATA, VERSION, mismatch, options, standing, unspoken,
+    TUS_RESUMABLE, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, UPLOAD_METADATA, VERSION, busy, mismatch, options, standing, unspoken,
 };
 use super::tus_op::{Act, Op, offset_missing, parse};
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
 use crate::json_error;
+use granary_storage::blob::ByteStream;
 use granary_storage::catalog::{StorageFormat, TusUpload};
 use granary_storage::upload::Writing;
 use granary_storage::{Error, ErrorKind, Result, Stores, What, clock};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request that asks where an upload stands waits for who is bringing it to its end.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Times that it looks again where another one was quicker.
+const LOOKS: usize = 8;
 
 /// The sessions of files, under a mount of their own.
 pub struct Sessions;
@@ -36,8 +45,11 @@ impl FormatHandler for Sessions {
         let reply = match &granted.op().act {
             Act::UploadOptions => return Ok(json_error::with_common_headers(options(&stores.limits))),
             _ if !granted.op().spoken => return Ok(json_error::with_common_headers(unspoken())),
-            Act::UploadStatus { .. } => status(stores, &granted).await,
-            Act::Append { .. } => append(stores, &granted, body).await,
+            Act::UploadStatus { .. } => status(stores, granted).await,
+            Act::Append { .. } => {
+                let (stores, granted) = (stores.clone(), Arc::new(granted));
+                apart(body, async move |body| append(&stores, &granted, body).await).await
+            }
             Act::CancelUpload { .. } => cancel(stores, &granted).await,
         };
         reply.map(|reply| json_error::with_common_headers(reply.header(TUS_RESUMABLE, VERSION)))
@@ -94,26 +106,18 @@ async fn ended_meanwhile(stores: &Stores, granted: &Granted<Op>, upload: &TusUpl
     }
 }
 
-/// `HEAD`.
-async fn status(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
-    let upload = granted.upload()?;
-    let done = (upload.length.unwrap_or(0), None);
-    let (offset, expires_at) = if is_done(stores, granted, upload).await? {
-        done
-    } else if upload.is_joined() {
-        finish(stores, granted, upload).await?.joined().await?;
-        done
-    } else {
-        match stores.uploads.open(upload.id, upload.repository, granted.by()).await {
-            // All bytes are here, and the request that brought them broke off before its end.
-            Ok(writing) if is_whole(upload, &writing) => {
-                finish_whole(stores, granted, upload, writing).await?;
-                done
-            }
-            Ok(writing) => (writing.park().await?, Some(expiry(stores))),
-            Err(error) if error.is_not_found() && ended_meanwhile(stores, granted, upload).await? => done,
-            Err(error) => return Err(error),
-        }
+/// `HEAD`. Its answer is one that a client forgets the upload by, unless it is 423: so it waits, and what it waits for
+/// goes on when it waits no longer.
+async fn status(stores: &Stores, granted: Granted<Op>) -> Result<Reply> {
+    let upload = granted.upload()?.clone();
+    let (stores, known) = (stores.clone(), upload.clone());
+    let looking = tokio::spawn(async move { locate(&stores, &granted, &known).await });
+    let (offset, expires_at) = match tokio::time::timeout(PATIENCE, looking).await {
+        Err(_) => return Ok(busy()),
+        Ok(found) => match found.map_err(Error::internal)? {
+            Err(error) if is_elsewhere(&error) => return Ok(busy()),
+            found => found?,
+        },
     };
     let mut reply = Reply::new(StatusCode::OK).header(CACHE_CONTROL, "no-store");
     reply = match upload.length {
@@ -129,6 +133,56 @@ async fn status(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     Ok(standing(reply, offset, expires_at))
 }
 
+/// Whether another request has the upload, or does just now what was asked for.
+fn is_elsewhere(error: &Error) -> bool {
+    matches!(
+        (error.kind(), error.what()),
+        (ErrorKind::Conflict, What::Upload) | (ErrorKind::Unavailable, What::Request)
+    )
+}
+
+/// Where an upload stands, and until when it can go on. Whoever still writes it is fenced off; what has all its bytes is
+/// brought to its end.
+async fn locate(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload) -> Result<(u64, Option<clock::Millis>)> {
+    let done = (upload.length.unwrap_or(0), None);
+    if is_done(stores, granted, upload).await? {
+        return Ok(done);
+    }
+    if upload.is_joined() {
+        finish(stores, granted, upload).await?.joined().await?;
+        return Ok(done);
+    }
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let session = match stores.uploads.evict(upload.id, upload.repository, granted.by()).await {
+            Ok(session) => session,
+            Err(error) if error.is_not_found() && ended_meanwhile(stores, granted, upload).await? => return Ok(done),
+            Err(error) => return Err(error),
+        };
+        if upload.length != Some(session.offset) || upload.is_part() {
+            return Ok((session.offset, Some(session.expires_at)));
+        }
+        // All bytes are here, and the request that brought them broke off before its end.
+        match go_on(stores, granted, upload).await {
+            Ok(()) => return Ok(done),
+            Err(error) if error.is_not_found() && ended_meanwhile(stores, granted, upload).await? => return Ok(done),
+            Err(error) if is_elsewhere(&error) && looks < LOOKS => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes the file of an upload whose session holds all bytes of it.
+async fn go_on(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload) -> Result<()> {
+    let writing = stores.uploads.take_over(upload.id, upload.repository, granted.by()).await?;
+    let _running = stores.uploads.bring_to_end(upload.id);
+    if !is_whole(upload, &writing) {
+        return Err(elsewhere(writing.park().await?));
+    }
+    finish_whole(stores, granted, upload, writing).await
+}
+
 fn expiry(stores: &Stores) -> clock::Millis {
     clock::now() + clock::millis(stores.limits.upload_expiry)
 }
@@ -136,13 +190,21 @@ fn expiry(stores: &Stores) -> clock::Millis {
 /// `DELETE`.
 async fn cancel(stores: &Stores, granted: &Granted<Op>) -> Result<Reply> {
     let upload = granted.upload()?;
-    stores.uploads.cancel(upload.id, upload.repository, granted.by()).await?;
+    match stores.uploads.cancel(upload.id, upload.repository, granted.by()).await {
+        // Its bytes are a blob already. Unless they are a file as well, which goes by a deletion of its own, they need not
+        // become one.
+        Err(error) if error.is_not_found() => match stores.catalog.tus_upload(upload.id, granted.by()).await? {
+            Some(known) if !known.done => {}
+            _ => return Err(error),
+        },
+        cancelled => cancelled?,
+    }
     stores.catalog.forget_tus_upload(upload.id).await?;
     Ok(Reply::new(StatusCode::NO_CONTENT))
 }
 
 /// `PATCH`.
-async fn append(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+async fn append(stores: &Stores, granted: &Granted<Op>, body: ByteStream) -> Result<Reply> {
     let Act::Append {
         offset,
         total,
@@ -214,14 +276,11 @@ async fn append(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Re
     };
     match session.fill(writing, body, piece).await? {
         Filled::Mismatch => Ok(mismatch()),
-        Filled::Whole(writing) => {
-            finish_whole(stores, granted, &upload, writing).await?;
+        Filled::Whole(writing, _running) => {
+            finish_whole(stores, granted, &upload, *writing).await?;
             Ok(standing(Reply::new(StatusCode::NO_CONTENT), upload.length.unwrap_or(0), None))
         }
-        Filled::Part(writing) => {
-            let offset = writing.park().await?;
-            Ok(standing(Reply::new(StatusCode::NO_CONTENT), offset, Some(expiry(stores))))
-        }
+        Filled::Part(offset) => Ok(standing(Reply::new(StatusCode::NO_CONTENT), offset, Some(expiry(stores)))),
     }
 }
 

@@ -4,22 +4,25 @@
 use super::files::{OTHER_CONTENT, unknown};
 use super::newest;
 use super::op::{Act, OPTIONAL_OVERWRITE, Op};
+use super::tus_apart::apart;
 use super::tus_fill::{Filled, Piece, Session, too_long};
 use super::tus_finish::Finish;
 use super::tus_headers::{
-    Metadata, TUS_RESUMABLE, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, VERSION, is_spoken, is_typed, mismatch, number, options, standing,
-    unspoken,
+    Metadata, TUS_RESUMABLE, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, VERSION, check_kept, is_spoken, is_typed, mismatch, number, options,
+    standing, unspoken,
 };
 use super::tus_join::{self, Concat};
 use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Head, Reply};
+use granary_storage::blob::ByteStream;
 use granary_storage::catalog::{FilePlace, NewTusUpload, Repository, RepositoryId, StorageFormat, TusUpload};
 use granary_storage::limits::Limits;
 use granary_storage::name::FilePath;
 use granary_storage::{Algorithm, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::LOCATION;
+use std::sync::Arc;
 
 /// What a new upload is to become; `None` for a request of another version, which is answered with the one spoken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub(super) fn parse(head: &Head<'_>, limits: &Limits) -> Result<Option<Wanted>> 
     if !is_spoken(head) {
         return Ok(None);
     }
+    check_kept(head)?;
     let concat = tus_join::parse(head, limits)?;
     let length = number(head, &UPLOAD_LENGTH)?;
     match (length, head.header(UPLOAD_DEFER_LENGTH.as_str()).map(str::trim), &concat) {
@@ -77,7 +81,12 @@ pub(super) fn abilities(stores: &Stores) -> Reply {
 }
 
 /// `POST …/`.
-pub(super) async fn create(stores: &Stores, granted: &Granted<Op>, body: Body) -> Result<Reply> {
+pub(super) async fn create(stores: &Stores, granted: Granted<Op>, body: Body) -> Result<Reply> {
+    let (stores, granted) = (stores.clone(), Arc::new(granted));
+    apart(body, async move |body| create_apart(&stores, &granted, body).await).await
+}
+
+async fn create_apart(stores: &Stores, granted: &Granted<Op>, body: ByteStream) -> Result<Reply> {
     let Op {
         repository: name,
         act: Act::StartUpload { wanted },
@@ -132,7 +141,7 @@ pub(super) async fn check_place(stores: &Stores, repository: Option<&Repository>
 }
 
 /// Opens the session, and takes in what comes along.
-async fn begin(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, wanted: &Wanted, body: Body) -> Result<Reply> {
+async fn begin(stores: &Stores, granted: &Granted<Op>, repository: RepositoryId, wanted: &Wanted, body: ByteStream) -> Result<Reply> {
     let by = granted.by();
     let session = stores.uploads.begin(repository, by.clone(), Algorithm::Sha256).await?;
     let metadata = match &wanted.metadata {
@@ -179,7 +188,7 @@ enum Taken {
     Whole,
 }
 
-async fn take_in(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload, piece: Option<&Piece>, body: Body) -> Result<Taken> {
+async fn take_in(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload, piece: Option<&Piece>, body: ByteStream) -> Result<Taken> {
     if piece.is_none() && (upload.length != Some(0) || upload.is_part()) {
         return Ok(Taken::Part(0));
     }
@@ -198,13 +207,13 @@ async fn take_in(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload, pie
         upload,
         by: by.clone(),
     };
-    let writing = match piece {
+    let (writing, _running) = match piece {
         Some(piece) => match session.fill(writing, body, piece).await? {
             Filled::Mismatch => return Ok(Taken::Mismatch),
-            Filled::Part(writing) => return writing.park().await.map(Taken::Part),
-            Filled::Whole(writing) => writing,
+            Filled::Part(offset) => return Ok(Taken::Part(offset)),
+            Filled::Whole(writing, running) => (*writing, running),
         },
-        None => writing,
+        None => (writing, stores.uploads.bring_to_end(upload.id)),
     };
     let finish = Finish {
         stores,

@@ -2,11 +2,12 @@
 
 use super::tus_headers::checksum;
 use crate::body::content_length;
-use crate::handler::{Body, Head};
+use crate::handler::Head;
 use futures_util::StreamExt as _;
+use granary_storage::blob::ByteStream;
 use granary_storage::catalog::TusUpload;
 use granary_storage::sums::{Sum, Summing};
-use granary_storage::upload::Writing;
+use granary_storage::upload::{Running, Writing};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
 use std::sync::Arc;
 
@@ -32,10 +33,10 @@ impl Piece {
 pub(super) enum Filled {
     /// It does not have its checksum; the upload stands where it stood.
     Mismatch,
-    /// With it, the upload has all bytes of its file.
-    Whole(Writing),
-    /// There is more to come, or to be joined with it.
-    Part(Writing),
+    /// With it, the upload has all bytes of its file. Who asks for it waits while the second is held.
+    Whole(Box<Writing>, Running),
+    /// There is more to come, or to be joined with it. The upload stands here.
+    Part(u64),
 }
 
 /// A session while a body comes in.
@@ -47,7 +48,7 @@ pub(super) struct Session<'s> {
 
 impl Session<'_> {
     /// Takes the body in. With a checksum it counts as a whole or not at all; without one, what came is kept.
-    pub(super) async fn fill(&self, mut writing: Writing, mut body: Body, piece: &Piece) -> Result<Filled> {
+    pub(super) async fn fill(&self, mut writing: Writing, mut body: ByteStream, piece: &Piece) -> Result<Filled> {
         let (start, length) = (writing.offset(), piece.length);
         let mut summing = piece.checksum.map(|sum| Summing::new(sum.kind()));
         let mut acknowledged = start;
@@ -75,6 +76,16 @@ impl Session<'_> {
                 writing = self.acknowledge(writing).await?;
             }
         };
+        // Who asks from now on is told of what came, rather than losing it.
+        let running = self.stores.uploads.bring_to_end(self.upload.id);
+        let broke_off =
+            |error: &Error| error.kind() == ErrorKind::Timeout || (error.kind(), error.what()) == (ErrorKind::Invalid, What::Size);
+        let all_came = length == Some(writing.offset() - start) || is_whole(self.upload, &writing);
+        let end = match end {
+            // A client that is gone once all of it has come has said all it had to say.
+            Err(error) if all_came && broke_off(&error) => Ok(()),
+            end => end,
+        };
         let end = end.and_then(|()| match length {
             Some(length) if writing.offset() - start != length => {
                 Err(Error::invalid(What::Size, "the body does not have the length that was announced"))
@@ -82,8 +93,7 @@ impl Session<'_> {
             _ => Ok(()),
         });
         if let Err(error) = end {
-            let broke_off = error.kind() == ErrorKind::Timeout || (error.kind(), error.what()) == (ErrorKind::Invalid, What::Size);
-            if broke_off && summing.is_none() {
+            if broke_off(&error) && summing.is_none() {
                 writing.park().await?;
             } else {
                 writing.give_up().await?;
@@ -97,8 +107,8 @@ impl Session<'_> {
             return Ok(Filled::Mismatch);
         }
         Ok(match is_whole(self.upload, &writing) {
-            true => Filled::Whole(writing),
-            false => Filled::Part(writing),
+            true => Filled::Whole(Box::new(writing), running),
+            false => Filled::Part(writing.park().await?),
         })
     }
 

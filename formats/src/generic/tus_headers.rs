@@ -1,6 +1,8 @@
 //! The headers of tus 1.0 (<https://tus.io/protocols/resumable-upload>), which requests and answers share.
 
+use super::labels;
 use super::media;
+use super::parse::check_coding;
 use crate::conditions::http_date;
 use crate::handler::{Head, Reply};
 use crate::json_error;
@@ -12,6 +14,7 @@ use granary_storage::limits::Limits;
 use granary_storage::name::FilePath;
 use granary_storage::sums::{Sum, SumKind};
 use granary_storage::{Error, ErrorKind, Result, What};
+use http::header::RETRY_AFTER;
 use http::{HeaderName, StatusCode};
 
 /// The one version that is spoken.
@@ -43,6 +46,44 @@ const CHECKSUM_MISMATCH: u16 = 460;
 /// Whether a request is of the version that is spoken.
 pub(super) fn is_spoken(head: &Head<'_>) -> bool {
     head.header(TUS_RESUMABLE.as_str()).map(str::trim) == Some(VERSION)
+}
+
+/// Headers that mean something with a file that comes in one request, and nothing with one that comes in many.
+const NOT_KEPT: [&str; 15] = [
+    "if-match",
+    "if-none-match",
+    "if-unmodified-since",
+    "content-range",
+    "content-md5",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "x-checksum",
+    "x-checksum-md5",
+    "x-checksum-sha1",
+    "x-checksum-sha256",
+    "x-checksum-sha512",
+    "x-checksum-deploy",
+    "x-explode-archive",
+];
+
+/// Refuses what would be taken for heard though nothing comes of it.
+///
+/// # Errors
+/// `Invalid`/`Request` naming the header and what to say instead; `Unsupported`/`File` for a coding.
+pub(super) fn check_kept(head: &Head<'_>) -> Result<()> {
+    if let Some((name, _)) = head.headers.beginning_with(labels::HEADER).first() {
+        let sentence = format!("{name} is for a file that comes in one request; say {LABEL}<key> in Upload-Metadata");
+        return Err(Error::invalid(What::Request, sentence));
+    }
+    if let Some(name) = NOT_KEPT.into_iter().find(|name| head.header_list(name).is_some()) {
+        let sentence = format!(
+            "{name} is for a file that comes in one request, and an upload in pieces does not heed it; leave it out. \
+             Upload-Checksum proves a piece, and a checksum sent before its file proves the file"
+        );
+        return Err(Error::invalid(What::Request, sentence));
+    }
+    check_coding(head)
 }
 
 /// A number in a header.
@@ -156,6 +197,14 @@ pub(super) fn unspoken() -> Reply {
     json_error::body(&refusal)
         .header(TUS_RESUMABLE, VERSION)
         .header(TUS_VERSION, VERSION)
+}
+
+/// The answer to who asks where an upload stands that another request is at: 423, after which clients ask again.
+pub(super) fn busy() -> Reply {
+    let sentence = "another request is bringing the upload to its end; ask again shortly";
+    let mut reply = json_error::body(&Error::new(ErrorKind::Conflict, What::Upload, sentence));
+    reply.status = StatusCode::LOCKED;
+    reply.header(RETRY_AFTER, "1")
 }
 
 /// The answer to a body that does not have the checksum that was said.

@@ -1,7 +1,7 @@
 //! What can be asked of an upload by tus: `/uploads/<id>`.
 
 use super::tus_fill::Piece;
-use super::tus_headers::{UPLOAD_LENGTH, UPLOAD_OFFSET, is_spoken, is_typed, number};
+use super::tus_headers::{UPLOAD_LENGTH, UPLOAD_OFFSET, check_kept, is_spoken, is_typed, number};
 use crate::gate::Needs;
 use crate::handler::{Head, Operation, method_not_allowed};
 use granary_storage::blob::UploadId;
@@ -90,20 +90,44 @@ pub(super) fn parse(head: &Head<'_>) -> Result<Op> {
         };
     }
     let id: UploadId = id.parse()?;
-    let act = match *head.method {
+    let act = match method(head)? {
         Method::OPTIONS => Act::UploadOptions,
         Method::HEAD => Act::UploadStatus { id },
-        Method::PATCH => Act::Append {
-            id,
-            offset: number(head, &UPLOAD_OFFSET)?,
-            total: number(head, &UPLOAD_LENGTH)?,
-            piece: Piece::of(head)?,
-            typed: is_typed(head),
-        },
+        Method::PATCH => {
+            if spoken {
+                check_kept(head)?;
+            }
+            Act::Append {
+                id,
+                offset: number(head, &UPLOAD_OFFSET)?,
+                total: number(head, &UPLOAD_LENGTH)?,
+                piece: Piece::of(head)?,
+                typed: is_typed(head),
+            }
+        }
         Method::DELETE => Act::CancelUpload { id },
         _ => return Err(method_not_allowed("HEAD, PATCH, DELETE, OPTIONS")),
     };
     Ok(Op { spoken, act })
+}
+
+/// The method, which a client that cannot send PATCH or DELETE says in a header of a POST. What the request may do is
+/// decided by what it turns out to be.
+///
+/// # Errors
+/// `Invalid`/`Request` for a method that is none, or a second one.
+fn method(head: &Head<'_>) -> Result<Method> {
+    let Some(said) = head.header("x-http-method-override").map(str::trim) else {
+        return Ok(head.method.clone());
+    };
+    let bad = |why| Error::invalid(What::Request, why);
+    let method = Method::from_bytes(said.as_bytes()).map_err(|_| bad("X-HTTP-Method-Override names no method"))?;
+    if *head.method != Method::POST && *head.method != method {
+        return Err(bad(
+            "X-HTTP-Method-Override is for a POST, and this request has another method already",
+        ));
+    }
+    Ok(method)
 }
 
 /// That the request says where its bytes belong.

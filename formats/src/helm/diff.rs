@@ -1,17 +1,22 @@
 //! How two versions of a chart differ, as JSON for scripts and as a patch for people (`chart/compare.rs`).
 
-use super::chart::{Differing, Kept, Part, compare};
+use super::chart::{Differing, Part, compare};
 use super::op::{Act, Op};
 use super::published::inspect;
 use super::read::{LATEST, latest, listed, of_version, unknown};
 use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Head, Reply, ReplyBody};
-use granary_storage::catalog::Chart;
+
+use granary_storage::catalog::{BlobView, Chart};
 use granary_storage::name::Reference;
-use granary_storage::{Digest, Error, Result, Stores, What};
+use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, VARY};
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// How many times larger than what is compared an answer may be: lines have marks, and JSON writes up to six bytes for one.
+const GROWTH: u64 = 4;
 
 /// How differences are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +94,29 @@ pub(super) async fn diff(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     if before.digest != after.digest {
         warnings.extend(after.yanked.as_deref().map(yanked));
     }
+    let old = archive(stores, granted, before).await?;
+    let new = archive(stores, granted, after).await?;
     let unpacking = stores.unpack(2)?;
-    let old = everything(stores, granted, before).await?;
-    let new = everything(stores, granted, after).await?;
-    let (limits, form) = (stores.limits.clone(), *form);
-    let told = json!({"name": before.name, "from": before.version, "to": after.version});
-    let work = tokio::task::spawn_blocking(move || {
+    let (of, form) = (stores.clone(), *form);
+    let (name, from, to) = (before.name.clone(), before.version.clone(), after.version.clone());
+    // On a task of its own: what was begun goes on when who asks goes away, and keeps its places until it ends.
+    let work = tokio::spawn(async move {
         let _until_the_end = unpacking;
-        write(form, told, &compare(old, new, &limits))
+        let old = inspect(&of, &old, Some(Part::Everything)).await?.kept;
+        let new = inspect(&of, &new, Some(Part::Everything)).await?.kept;
+        let work = tokio::task::spawn_blocking(move || {
+            let files = compare(old, new, &of.limits);
+            let told = Told {
+                name: &name,
+                from: &from,
+                to: &to,
+                files: files.iter().map(ToldFile::of).collect(),
+            };
+            write(form, &told, of.limits.chart_file_bytes.saturating_mul(GROWTH))
+        });
+        work.await.map_err(Error::internal)?
     });
-    let (media_type, text) = work.await.map_err(Error::internal)?;
+    let (media_type, text) = work.await.map_err(Error::internal)??;
     let reply = warnings
         .iter()
         .fold(Reply::new(StatusCode::OK), |reply, text| reply.header(WARNING, warning(text)));
@@ -123,37 +141,89 @@ async fn admitted(stores: &Stores, granted: &Granted<Op>, tag: &Reference, head:
     Ok((manifest.digest, warnings))
 }
 
-async fn everything(stores: &Stores, granted: &Granted<Op>, chart: &Chart) -> Result<Vec<Kept>> {
+async fn archive(stores: &Stores, granted: &Granted<Op>, chart: &Chart) -> Result<BlobView> {
     let repository = granted.existing_repository()?.id;
     let archive = stores.catalog.blob(repository, chart.content).await?;
-    let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
-    Ok(inspect(stores, &archive, Some(Part::Everything)).await?.kept)
+    archive.ok_or_else(|| unknown("the chart is not here"))
+}
+
+/// What is told, as JSON has it.
+#[derive(Serialize)]
+struct Told<'a> {
+    name: &'a str,
+    from: &'a str,
+    to: &'a str,
+    files: Vec<ToldFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldFile<'a> {
+    name: &'a str,
+    change: &'static str,
+    added: Option<usize>,
+    removed: Option<usize>,
+    diff: Option<&'a str>,
+}
+
+impl<'a> ToldFile<'a> {
+    fn of(file: &'a Differing) -> Self {
+        let lines = file.lines.as_ref();
+        Self {
+            name: &file.name,
+            change: file.change.word(),
+            added: lines.map(|lines| lines.added),
+            removed: lines.map(|lines| lines.removed),
+            diff: lines.map(|lines| lines.unified.as_str()),
+        }
+    }
 }
 
 /// The answer, and of what type it is.
-fn write(form: Form, mut told: Value, files: &[Differing]) -> (&'static str, String) {
-    match form {
+fn write(form: Form, told: &Told<'_>, most: u64) -> Result<(&'static str, Vec<u8>)> {
+    let mut answer = Capped { bytes: Vec::new(), most };
+    let (media_type, written) = match form {
         Form::Json => {
-            told["files"] = Value::from_iter(files.iter().map(|file| {
-                json!({
-                    "name": file.name,
-                    "change": file.change.word(),
-                    "added": file.lines.as_ref().map(|lines| lines.added),
-                    "removed": file.lines.as_ref().map(|lines| lines.removed),
-                    "diff": file.lines.as_ref().map(|lines| &lines.unified),
-                })
-            }));
-            ("application/json", format!("{told}\n"))
+            let written = serde_json::to_writer(&mut answer, told).map_err(io::Error::from);
+            ("application/json", written.and_then(|()| answer.write_all(b"\n")))
         }
-        Form::Text => {
-            let text = files.iter().map(|file| match &file.lines {
-                Some(lines) if !lines.unified.is_empty() => lines.unified.clone(),
-                _ => {
-                    let name: String = file.name.escape_debug().collect();
-                    format!("Files a/{name} and b/{name} differ\n")
-                }
-            });
-            ("text/x-diff; charset=utf-8", text.collect())
+        Form::Text => ("text/x-diff; charset=utf-8", patch(&mut answer, &told.files)),
+    };
+    written.map_err(|_| {
+        let sentence = format!("the differences are larger than {most} bytes; pull both charts to compare them");
+        Error::new(ErrorKind::TooLarge, What::Blob, sentence)
+    })?;
+    Ok((media_type, answer.bytes))
+}
+
+fn patch(answer: &mut Capped, files: &[ToldFile<'_>]) -> io::Result<()> {
+    for file in files {
+        match file.diff {
+            Some(lines) if !lines.is_empty() => answer.write_all(lines.as_bytes())?,
+            _ => {
+                let name = file.name.escape_debug();
+                writeln!(answer, "Files a/{name} and b/{name} differ")?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// Bytes in memory, up to a limit.
+struct Capped {
+    bytes: Vec<u8>,
+    most: u64,
+}
+
+impl Write for Capped {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if (self.bytes.len() + more.len()) as u64 > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -7,8 +7,10 @@ use crate::contract::gate::FakeGate;
 use crate::contract::request::Request;
 use crate::contract::stories;
 use crate::contract::world::World;
+use futures_util::FutureExt as _;
 use granary_storage::limits::Limits;
 use serde_json::json;
+use std::time::Duration;
 
 stories! {
     two_versions_are_compared_file_by_file
@@ -16,6 +18,8 @@ stories! {
     the_latest_version_is_compared_once_it_is_named
     what_is_too_large_to_compare_is_said_to_be
     charts_that_are_unpacked_at_once_have_a_limit
+    differences_that_grow_as_they_are_written_are_refused
+    who_goes_away_leaves_a_place_taken_until_the_work_is_done
 }
 
 const OF: &str = "/helm/acme/api/charts/web";
@@ -163,5 +167,61 @@ async fn charts_that_are_unpacked_at_once_have_a_limit(world: World) {
         for _ in 0..3 {
             ask(part).await.expect(200);
         }
+    }
+}
+
+async fn differences_that_grow_as_they_are_written_are_refused(world: World) {
+    two_versions(&world).await;
+    // JSON writes six bytes for each of these.
+    let odd = Packed::default()
+        .file("web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 3.0.0\n")
+        .file("web/odd.txt", [1; 1500]);
+    world.open().ask(&post("acme", &odd.pack())).await.expect(201);
+    let limits = Limits {
+        chart_file_bytes: 2000,
+        ..Limits::default()
+    };
+    let door = world.limited(FakeGate::open(), limits);
+    let asked = Request::get(format!("{OF}/1.0.0/diff/3.0.0"));
+    let sentence = refusal(door.ask(&asked).await, 413);
+    assert_eq!(
+        sentence,
+        "the differences are larger than 8000 bytes; pull both charts to compare them"
+    );
+    let asked = Request::get(format!("{OF}/1.0.0/diff/3.0.0?format=text"));
+    door.ask(&asked).await.expect(200);
+}
+
+async fn who_goes_away_leaves_a_place_taken_until_the_work_is_done(world: World) {
+    for version in ["1.0.0", "2.0.0"] {
+        let chart = Packed::default()
+            .file("web/Chart.yaml", format!("apiVersion: v2\nname: web\nversion: {version}\n"))
+            .file("web/values.yaml", "a: 1\n")
+            .file("web/large.txt", vec![b'x'; 4 << 20]);
+        world.open().ask(&post("acme", &chart.pack())).await.expect(201);
+    }
+    let limits = Limits {
+        chart_unpacks: 2,
+        ..Limits::default()
+    };
+    let door = world.limited(FakeGate::open(), limits);
+    let soon = Duration::from_millis(5);
+    for part in ["values", "templates", "diff/2.0.0"] {
+        let request = Request::get(format!("{OF}/1.0.0/{part}"));
+        let mut asked = Box::pin(door.ask(&request));
+        while door.stores().unpack(2).is_ok() {
+            assert!(asked.as_mut().now_or_never().is_none(), "{part} is answered without a place");
+            if door.stores().unpack(2).is_ok() {
+                tokio::time::sleep(soon).await;
+            }
+        }
+        drop(asked);
+        assert!(door.stores().unpack(2).is_err(), "{part} goes on without a place");
+        let done = async {
+            while door.stores().unpack(2).is_err() {
+                tokio::time::sleep(soon).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
     }
 }

@@ -105,16 +105,19 @@ impl Form {
         while self.buffer.len() < 2 {
             self.more().await?;
         }
-        match &self.buffer[..2] {
-            b"\r\n" => {}
-            b"--" => {
-                self.unwanted(self.buffer.len() - 2)?;
-                while let Some(chunk) = self.body.chunk().await? {
-                    self.unwanted(chunk.len())?;
-                }
-                return Ok(None);
+        if self.buffer.starts_with(b"--") {
+            self.unwanted(self.buffer.len() - 2)?;
+            while let Some(chunk) = self.body.chunk().await? {
+                self.unwanted(chunk.len())?;
             }
-            _ => return Err(malformed()),
+            return Ok(None);
+        }
+        self.skip_blanks().await?;
+        while self.buffer.len() < 2 {
+            self.more().await?;
+        }
+        if !self.buffer.starts_with(b"\r\n") {
+            return Err(malformed());
         }
         self.parts += 1;
         if self.parts > self.limits.form_parts {
@@ -143,6 +146,19 @@ impl Form {
             self.unwanted(chunk.len())?;
         }
         Ok(())
+    }
+
+    /// Passes over the blanks that may stand between a boundary and the end of its line (RFC 2046 §5.1.1).
+    async fn skip_blanks(&mut self) -> Result<()> {
+        loop {
+            let blanks = self.buffer.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+            drop(self.buffer.split_to(blanks));
+            self.unwanted(blanks)?;
+            if !self.buffer.is_empty() {
+                return Ok(());
+            }
+            self.more().await?;
+        }
     }
 
     fn unwanted(&mut self, bytes: usize) -> Result<()> {
@@ -253,6 +269,20 @@ mod tests {
                 assert_eq!((name.as_str(), content.as_slice()), (expected_name, expected_content));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn blanks_behind_a_boundary_are_passed_over() {
+        let form = b"--b \t\r\ncontent-disposition: form-data; name=chart\r\n\r\nx\r\n--b\t\r\n\r\ny\r\n--b-- \r\n";
+        for piece in [1, 2, 5, form.len()] {
+            let found = parts(form, piece).await.unwrap();
+            assert_eq!(found, [("chart".to_owned(), b"x".to_vec()), (String::new(), b"y".to_vec())]);
+        }
+        // Nothing else may stand there, nor may they go on for ever.
+        assert!(parts(b"--b x\r\n\r\n\r\n--b--", 5).await.is_err());
+        assert!(parts(b"--b --", 5).await.is_err());
+        let endless = [b"--b".as_slice(), &[b' '; 9000]].concat();
+        assert!(parts(&endless, 500).await.is_err());
     }
 
     #[tokio::test]

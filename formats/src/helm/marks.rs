@@ -51,19 +51,34 @@ pub(super) async fn change(stores: &Stores, granted: &Granted<Op>, body: Body) -
         by: granted.by(),
     };
     let chart = stores.catalog.mark_chart(Arc::new(new)).await?.ok_or_else(absent)?;
+    let own = says_deprecated(&chart.metadata);
     let mut told = json!({
         "name": chart.name,
         "version": chart.version,
         "yanked": chart.yanked.is_some(),
-        "deprecated": chart.deprecated,
+        "deprecated": chart.deprecated || own,
     });
     if let Some(reason) = chart.yanked.filter(|reason| !reason.is_empty()) {
         told["reason"] = json!(reason);
     }
-    if chart.deprecated {
-        told["note"] = json!("the index says so; the archive is unchanged, so helm does not warn of it when it installs the chart");
+    match (own, chart.deprecated, deprecated) {
+        (true, _, Some(false)) => told["note"] = json!("its archive says so, which never changes; publish a new version"),
+        (false, true, _) => {
+            told["note"] = json!("the index says so; the archive is unchanged, so helm does not warn of it when it installs the chart");
+        }
+        _ => {}
     }
     Ok(json_reply(StatusCode::OK, format!("{told}\n")))
+}
+
+/// Whether the archive's own Chart.yaml says that the chart is deprecated, and so the index, whatever is said besides.
+fn says_deprecated(metadata: &str) -> bool {
+    #[derive(Default, Deserialize)]
+    struct Own {
+        #[serde(default)]
+        deprecated: bool,
+    }
+    serde_json::from_str::<Own>(metadata).unwrap_or_default().deprecated
 }
 
 /// Reads a body.

@@ -9,6 +9,7 @@ use super::diff::Form;
 use super::op::{Act, Op, Page, Upload};
 use super::parameter::parameter;
 use super::read::LATEST;
+use super::upload::says_yes;
 use crate::body::content_length;
 use crate::conditions::ReadConditions;
 use crate::handler::{Head, method_not_allowed};
@@ -306,7 +307,8 @@ fn upload(head: &Head<'_>) -> Result<Upload> {
         boundary: head.header("content-type").map(boundary).transpose()?.flatten(),
         promised: promised.transpose()?,
         file: None,
-        force: head.query_value("force").is_some(),
+        // `?force` alone is what the plugins send.
+        force: head.query_value("force").is_some_and(|value| value.is_empty() || says_yes(&value)),
     })
 }
 

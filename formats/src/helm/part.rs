@@ -8,6 +8,7 @@ use crate::dispatch::Granted;
 use crate::handler::{Reply, ReplyBody};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use granary_storage::blob::Blob;
 use granary_storage::{Error, Result, Stores};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -35,19 +36,29 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     let archive = stores.catalog.blob(repository, chart.content).await?;
     let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
     let unpacking = stores.unpack(1)?;
-    let kept = inspect(stores, &archive, Some(*part)).await?.kept;
-    let (media_type, bytes) = match part {
+    let (of, part) = (stores.clone(), *part);
+    // On a task of its own: what was begun goes on when who asks goes away, and keeps its place until it ends.
+    let work = tokio::spawn(async move {
+        let _until_the_end = unpacking;
+        read(&of, &archive, part).await
+    });
+    let (media_type, bytes) = work.await.map_err(Error::internal)??;
+    let reply = Reply::new(StatusCode::OK)
+        .header(CONTENT_TYPE, media_type)
+        .header(CACHE_CONTROL, caching(stores, granted).await?);
+    Ok(reply.with(ReplyBody::Bytes(bytes.into())))
+}
+
+/// The answer, and of what type it is.
+async fn read(stores: &Stores, archive: &Blob, part: Part) -> Result<(&'static str, Vec<u8>)> {
+    let kept = inspect(stores, archive, Some(part)).await?.kept;
+    Ok(match part {
         Part::Templates => ("application/json", templates(kept).await?),
         Part::Values => ("application/yaml", one(kept, "the chart has no values.yaml")?),
         Part::Readme => ("text/markdown; charset=utf-8", one(kept, "the chart has no README")?),
         Part::Schema => ("application/json", one(kept, "the chart has no values.schema.json")?),
         Part::Everything => return Err(unknown("not a part")),
-    };
-    drop(unpacking);
-    let reply = Reply::new(StatusCode::OK)
-        .header(CONTENT_TYPE, media_type)
-        .header(CACHE_CONTROL, caching(stores, granted).await?);
-    Ok(reply.with(ReplyBody::Bytes(bytes.into())))
+    })
 }
 
 fn one(kept: Vec<Kept>, absent: &'static str) -> Result<Vec<u8>> {

@@ -3,18 +3,25 @@
 
 use super::chart::Packed;
 use super::specimen_tests::{config, form, get, listed, post, provenance, push, refusal};
+use super::versions_tests::let_versions_be_replaced;
 use super::{CONFIG, CONTENT, PROVENANCE};
+use crate::contract::gate::FakeGate;
 use crate::contract::request::{Answer, Request};
 use crate::contract::stories;
 use crate::contract::world::World;
+use crate::gate::{Held, Needs};
 use crate::oci::specimen_tests::{blob, described, manifest, small_image};
 use bytes::Bytes;
-use serde_json::json;
+use granary_storage::Digest;
+use granary_storage::access::{Action, Actions};
+use serde_json::{Value, json};
 
 stories! {
     provenance_that_is_pushed_over_oci_is_held_against_its_chart
     late_provenance_leaves_the_manifest_of_a_push_where_it_is
     late_provenance_leaves_a_manifest_that_something_refers_to
+    a_provenance_of_nobody_gives_its_place_to_the_publishers_by_force
+    a_provenance_beside_a_manifest_gives_its_place_to_another_by_force
 }
 
 /// A push of a signed chart as helm does it.
@@ -113,4 +120,96 @@ async fn late_provenance_leaves_a_manifest_that_something_refers_to(world: World
         .expect(200)
         .json();
     assert_eq!(referrers["manifests"].as_array().unwrap().len(), 1);
+}
+
+/// The bodies of the events of a kind.
+async fn told(world: &World, kind: &str) -> Vec<Value> {
+    let events = world.events().await.into_iter().filter(|event| event.kind == kind);
+    events.map(|event| serde_json::from_str(&event.body).unwrap()).collect()
+}
+
+fn text(signed: &str) -> String {
+    Digest::sha256(signed.as_bytes()).to_string()
+}
+
+async fn a_provenance_of_nobody_gives_its_place_to_the_publishers_by_force(world: World) {
+    let archive = Packed::chart("web", "1.0.0", "");
+    let signed = provenance(&archive);
+    let nonsense = signed.replace("\nsigned\n", "\nnonsense\n");
+    let (door, modest) = (world.open(), world.behind(FakeGate::holding(Held::No)));
+    door.ask(&post("acme", &archive)).await.expect(201);
+    let bare = |text: &str| Request::post("/helm/acme/api/prov").body(text.to_owned());
+    let by_force = |text: &str| bare(text).at("/helm/acme/api/prov?force");
+    modest.ask(&bare(&nonsense)).await.expect(201);
+    let before = world.snapshot().await;
+    for (door, request, status, why) in [
+        (&door, bare(&signed), 409, "only by force (?force)"),
+        (&modest, bare(&signed), 409, "only who manages it"),
+        (&modest, by_force(&signed), 403, "which you may not replace"),
+    ] {
+        let sentence = refusal(door.ask(&request).await, status);
+        assert!(sentence.contains(why), "{sentence}");
+    }
+    assert_eq!(world.snapshot().await, before);
+    let file = "/helm/acme/charts/web-1.0.0.tgz.prov";
+    let content = Digest::sha256(&archive).to_string();
+    let form = form("acme", &[("prov", signed.as_bytes()), ("force", b"")]).at("/helm/acme/api/prov");
+    // Where versions never change, who may delete one may sign it anew; elsewhere who may replace one.
+    for (request, new, old, mutable, action) in [
+        (by_force(&signed), &signed, &nonsense, false, Action::Delete),
+        (by_force(&nonsense), &nonsense, &signed, false, Action::Delete),
+        (form, &signed, &nonsense, true, Action::Overwrite),
+    ] {
+        if mutable {
+            let_versions_be_replaced(&world, "acme").await;
+        }
+        let answer = door.ask(&request).await.expect(201);
+        assert_eq!(answer.header("warning"), None);
+        let asked = door.gate.asked.lock().unwrap().last().cloned();
+        let Some(Needs::Access { optional, .. }) = asked else {
+            panic!("{asked:?}")
+        };
+        assert_eq!(optional[0].actions, Actions::from(action));
+        assert_eq!(get(&world, file).await.expect(200).body, new.as_bytes());
+        // Over OCI, too.
+        let layers = get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).json()["layers"].clone();
+        assert_eq!(layers[1]["digest"], json!(text(new)));
+        assert_eq!(layers.as_array().unwrap().len(), 2);
+        let event = json!({
+            "tag": "1.0.0", "was": content, "is": content,
+            "provenance": {"was": text(old), "is": text(new)},
+        });
+        assert_eq!(told(&world, "chart.replaced").await.last(), Some(&event));
+    }
+    assert_eq!(get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, archive);
+    // What stands there already is no news, and what signs another chart takes no place.
+    let before = world.snapshot().await;
+    door.ask(&by_force(&signed)).await.expect(201);
+    let other = provenance(&Packed::chart("web", "1.0.0", "description: other\n"));
+    refusal(door.ask(&by_force(&other)).await, 400);
+    assert_eq!(world.snapshot().await, before);
+}
+
+async fn a_provenance_beside_a_manifest_gives_its_place_to_another_by_force(world: World) {
+    let archive = Packed::chart("web", "1.0.0", "");
+    let signed = provenance(&archive);
+    let nonsense = signed.replace("\nsigned\n", "\nnonsense\n");
+    let door = world.open();
+    let pushed = push(&world, "acme/web", "1.0.0", &archive, &config("web", "1.0.0"))
+        .await
+        .expect(201)
+        .digest();
+    door.ask(&Request::post("/helm/acme/api/prov").body(nonsense.clone()))
+        .await
+        .expect(201);
+    let forced = Request::put("/helm/acme/charts/web-1.0.0.tgz.prov?force").body(signed.clone());
+    let answer = door.ask(&forced).await.expect(201);
+    assert!(answer.header("warning").unwrap().contains("it was not made here"));
+    let file = get(&world, "/helm/acme/charts/web-1.0.0.tgz.prov").await.expect(200);
+    assert_eq!(file.body, signed.as_bytes());
+    assert_eq!(get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).digest(), pushed);
+    let event = json!({
+        "tag": "1.0.0", "digest": pushed.to_string(), "provenance": text(&signed), "was": text(&nonsense),
+    });
+    assert_eq!(told(&world, "chart.vouched").await.last(), Some(&event));
 }

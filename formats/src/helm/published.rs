@@ -120,5 +120,5 @@ async fn facts(stores: &Stores, repository: &Repository, layers: &ChartLayers) -
             "the chart is called {name}, so its repository's name would have to end in that, and not in {segment}"
         ));
     }
-    found.facts(provenance, stores.host.as_deref()).map(Ok)
+    found.facts(provenance).map(Ok)
 }

@@ -222,10 +222,15 @@ pub(super) async fn version(stores: &Stores, granted: &Granted<Op>) -> Result<Re
     };
     let chart = at_version(stores, granted, version).await?;
     let reply = personal(json_reply(StatusCode::OK, entry(&chart, &place(stores, granted))));
-    Ok(match &chart.yanked {
+    Ok(of(&chart, reply))
+}
+
+/// An answer about a version, with what who asks for it should hear.
+pub(super) fn of(chart: &Chart, reply: Reply) -> Reply {
+    match &chart.yanked {
         Some(reason) => reply.header(WARNING, warning(&yanked(reason))),
         None => reply,
-    })
+    }
 }
 
 /// The highest version; a pre-release only where there is nothing else.
@@ -288,8 +293,12 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     let repository = granted.existing_repository()?.id;
     let blob = stores.catalog.blob(repository, digest).await?;
     let blob = blob.ok_or_else(|| unknown("the chart is not here"))?.blob;
-    // What may change under the name of a version that stays is only whether it is signed.
-    let caching = if *provenance { ASK_AGAIN } else { caching(stores, granted).await? };
+    // What may change under the name of a version that stays is whether it is signed; and who has a yanked one should hear
+    // of it each time.
+    let caching = match *provenance || chart.yanked.is_some() {
+        true => ASK_AGAIN,
+        false => caching(stores, granted).await?,
+    };
     let reply = |status| {
         Reply::new(status)
             .header(ETAG, format!("\"{digest}\""))

@@ -3,11 +3,16 @@
 
 use super::chart::Packed;
 use super::specimen_tests::{form, get, listed, post, provenance, refusal};
+use crate::contract::gate::FakeGate;
 use crate::contract::request::Request;
 use crate::contract::stories;
 use crate::contract::world::World;
 use crate::oci::specimen_tests::{blob, manifest, small_image};
 use bytes::Bytes;
+use futures_util::stream;
+use granary_storage::Result;
+use granary_storage::limits::Limits;
+use std::task::Poll;
 use tar::EntryType;
 
 stories! {
@@ -25,11 +30,14 @@ stories! {
     aliases_that_multiply_are_refused
     yaml_that_is_nested_without_end_is_refused
     more_entries_than_anybody_needs_are_refused
+    a_file_that_stands_twice_is_refused
     a_provenance_of_another_chart_is_refused
     a_chart_whose_file_bears_the_name_of_another_leaves_nothing
     a_chart_whose_version_is_an_image_leaves_nothing
     a_form_is_understood_whatever_stands_in_its_quotes
     a_form_of_very_many_parts_is_refused
+    a_form_with_two_provenances_is_refused
+    a_body_announced_larger_than_any_chart_is_refused_before_it_comes
 }
 
 /// The archive is refused by each road, for this reason, and nothing is stored.
@@ -178,10 +186,18 @@ async fn yaml_that_is_nested_without_end_is_refused(world: World) {
 
 async fn more_entries_than_anybody_needs_are_refused(world: World) {
     let mut many = plain();
-    for _ in 0..100_000 {
-        many = many.file("web/x", "");
+    for number in 0..100_000 {
+        many = many.file(&format!("web/{number}"), "");
     }
     is_refused(&world, many.pack(), "more than 10000 entries").await;
+}
+
+/// Helm uses the last one, and others the first.
+async fn a_file_that_stands_twice_is_refused(world: World) {
+    let twice = plain()
+        .file("web/values.yaml", "replicas: 1\n")
+        .file("web/values.yaml", "replicas: 9\n");
+    is_refused(&world, twice.pack(), "the file \"web/values.yaml\" stands twice in the archive").await;
 }
 
 async fn a_provenance_of_another_chart_is_refused(world: World) {
@@ -290,5 +306,37 @@ async fn a_form_of_very_many_parts_is_refused(world: World) {
     let signed = provenance(&archive);
     let beside = form("acme", &[("prov", signed.as_bytes()), ("other", &rubbish)]).at("/helm/acme/api/prov");
     assert!(refusal(world.open().ask(&beside).await, 413).contains("65536 bytes besides"));
+    assert_eq!(world.snapshot().await, before);
+}
+
+async fn a_form_with_two_provenances_is_refused(world: World) {
+    let before = world.snapshot().await;
+    let archive = Packed::chart("web", "1.2.3", "");
+    let signed = provenance(&archive);
+    let parts = [("chart", &*archive), ("prov", signed.as_bytes()), ("prov", signed.as_bytes())];
+    let sentence = refusal(world.open().ask(&form("acme", &parts)).await, 400);
+    assert_eq!(sentence, "the form holds two provenances");
+    assert_eq!(world.snapshot().await, before);
+}
+
+async fn a_body_announced_larger_than_any_chart_is_refused_before_it_comes(world: World) {
+    let before = world.snapshot().await;
+    let limits = || Limits {
+        chart_bytes: 10_000,
+        chart_provenance_bytes: 1000,
+        form_other_bytes: 100,
+        ..Limits::default()
+    };
+    let archive = Packed::chart("web", "1.2.3", "");
+    for (request, most) in [
+        (post("acme", &archive), 10_000),
+        (Request::put("/helm/acme/charts/web-1.2.3.tgz"), 10_000),
+        (form("acme", &[("chart", &archive)]), 11_100),
+    ] {
+        let request = request.header("content-length", format!("{}", most + 1));
+        let never = stream::poll_fn(|_| -> Poll<Option<Result<Bytes>>> { panic!("nobody may ask for a byte of it") });
+        let answer = world.limited(FakeGate::open(), limits()).ask_with(&request, Box::pin(never)).await;
+        assert_eq!(refusal(answer, 413), format!("the body is larger than the limit of {most} bytes"));
+    }
     assert_eq!(world.snapshot().await, before);
 }

@@ -2,7 +2,7 @@
 //! of its own.
 
 use super::op::{Act, Op};
-use super::read::{at_version, personal, unknown};
+use super::read::{at_version, of, personal, unknown};
 use crate::dispatch::Granted;
 use crate::handler::Reply;
 use crate::json_error::json_reply;
@@ -20,14 +20,14 @@ pub(super) async fn images(stores: &Stores, granted: &Granted<Op>) -> Result<Rep
     let repository = granted.existing_repository()?.id;
     let images = stores
         .catalog
-        .chart_images(repository, chart.digest, granted.visible().clone())
+        .chart_images(repository, chart.digest, stores.host.clone(), granted.visible().clone())
         .await?;
     let told = json!({
         "name": chart.name,
         "version": chart.version,
         "images": Value::from_iter(images.iter().map(image)),
     });
-    Ok(personal(json_reply(StatusCode::OK, format!("{told}\n"))))
+    Ok(of(&chart, personal(json_reply(StatusCode::OK, format!("{told}\n")))))
 }
 
 fn image(view: &ChartImageView) -> Value {
@@ -56,5 +56,5 @@ pub(super) async fn labels(stores: &Stores, granted: &Granted<Op>) -> Result<Rep
     let tag = chart.version.replace('+', "_").parse()?;
     let labels = stores.catalog.tag_labels(repository, tag).await?.unwrap_or_default();
     let told = json!({"name": chart.name, "version": chart.version, "labels": labels.to_json()});
-    Ok(personal(json_reply(StatusCode::OK, format!("{told}\n"))))
+    Ok(of(&chart, personal(json_reply(StatusCode::OK, format!("{told}\n")))))
 }

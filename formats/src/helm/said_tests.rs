@@ -6,7 +6,7 @@ use super::specimen_tests::{config, get, post, push, refusal};
 use crate::contract::gate::FakeGate;
 use crate::contract::request::Request;
 use crate::contract::stories;
-use crate::contract::world::World;
+use crate::contract::world::{Door, World};
 use crate::oci::specimen_tests::{blob, manifest, small_image};
 use bytes::Bytes;
 use granary_storage::Digest;
@@ -17,6 +17,7 @@ stories! {
     a_chart_says_the_same_by_both_roads
     an_annotation_that_cannot_be_read_stops_no_chart
     what_a_chart_runs_is_told_where_it_is_here
+    what_a_chart_runs_is_here_under_the_name_that_the_registry_has_now
     what_a_chart_runs_is_told_to_who_may_read_it
     an_entry_of_the_index_has_no_field_that_helm_does_not_know
 }
@@ -46,9 +47,12 @@ async fn image(world: &World, repository: &str, tag: &str) -> String {
 }
 
 async fn said(world: &World, prefix: &str, what: &str) -> Value {
-    let answer = get(world, &format!("/helm/{prefix}/api/charts/web/1.2.3+b.1/{what}"))
-        .await
-        .expect(200);
+    said_at(&world.known_as("registry.example:5000"), prefix, what).await
+}
+
+async fn said_at(door: &Door, prefix: &str, what: &str) -> Value {
+    let target = format!("/helm/{prefix}/api/charts/web/1.2.3+b.1/{what}");
+    let answer = door.ask(&Request::get(target)).await.expect(200);
     assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
     answer.json()[what].clone()
 }
@@ -114,11 +118,7 @@ async fn an_annotation_that_cannot_be_read_stops_no_chart(world: World) {
 
 async fn what_a_chart_runs_is_told_where_it_is_here(world: World) {
     let archive = Packed::chart("web", "1.2.3+b.1", SAYING);
-    world
-        .known_as("registry.example:5000")
-        .ask(&post("charts", &archive))
-        .await
-        .expect(201);
+    world.open().ask(&post("charts", &archive)).await.expect(201);
     // The image comes later.
     let digest = image(&world, "acme/web", "1.4").await;
     let images = said(&world, "charts", "images").await;
@@ -131,16 +131,30 @@ async fn what_a_chart_runs_is_told_where_it_is_here(world: World) {
         .await
         .expect(202);
     assert_eq!(said(&world, "charts", "images").await[0]["target"], Value::Null);
-    // A registry that nobody gave a name is that of no image, and a digest is the same everywhere.
+    // A digest is the same everywhere.
     let digest = image(&world, "mirror/web", "other").await;
     let by_digest = format!("annotations:\n  artifacthub.io/images: '- image: ghcr.io/x/web@{digest}'\n");
-    for (prefix, saying, target) in [
-        ("unnamed", SAYING, Value::Null),
-        ("digest", by_digest.as_str(), json!({"repository": "mirror/web", "digest": digest})),
-    ] {
-        let archive = Packed::chart("web", "1.2.3+b.1", saying);
-        world.open().ask(&post(prefix, &archive)).await.expect(201);
-        assert_eq!(said(&world, prefix, "images").await[0]["target"], target, "{prefix}");
+    let archive = Packed::chart("web", "1.2.3+b.1", &by_digest);
+    world.open().ask(&post("digest", &archive)).await.expect(201);
+    let found = json!({"repository": "mirror/web", "digest": digest});
+    assert_eq!(said(&world, "digest", "images").await[0]["target"], found);
+}
+
+async fn what_a_chart_runs_is_here_under_the_name_that_the_registry_has_now(world: World) {
+    let archive = Packed::chart("web", "1.2.3+b.1", SAYING);
+    // It was uploaded while nobody had given the registry a name, and while it had another one.
+    world.open().ask(&post("one", &archive)).await.expect(201);
+    world.known_as("old.example").ask(&post("two", &archive)).await.expect(201);
+    let digest = image(&world, "acme/web", "1.4").await;
+    let found = json!({"repository": "acme/web", "digest": digest});
+    for prefix in ["one", "two"] {
+        for (door, expected) in [
+            (world.open(), &Value::Null),
+            (world.known_as("registry.example:5000"), &found),
+            (world.known_as("old.example"), &Value::Null),
+        ] {
+            assert_eq!(said_at(&door, prefix, "images").await[0]["target"], *expected, "{prefix}");
+        }
     }
 }
 
@@ -162,6 +176,7 @@ async fn what_a_chart_runs_is_told_to_who_may_read_it(world: World) {
             public: true,
             only: Some(vec![only.parse().unwrap()]),
         }));
+        let door = door.known_as("registry.example:5000");
         let answer = door.ask(&Request::get("/helm/acme/api/charts/web/1.0.0/images")).await.expect(200);
         let images = answer.json()["images"].as_array().unwrap().clone();
         images.into_iter().map(|image| image["target"].clone()).collect::<Vec<_>>()

@@ -201,7 +201,7 @@ impl contract::Specimen for Specimen {
                 "upload a form",
                 form(
                     project,
-                    &[("chart", &formed), ("prov", provenance(&formed).as_bytes()), ("force", b"")],
+                    &[("chart", &formed), ("prov", provenance(&formed).as_bytes()), ("force", b"true")],
                 ),
                 write(),
                 201,

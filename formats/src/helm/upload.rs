@@ -13,13 +13,17 @@ use crate::oci::made_here;
 use bytes::Bytes;
 use granary_storage::access::{Access, Action};
 use granary_storage::catalog::{Chart, NewChart, NewManifest, Over, RepositoryId, StorageFormat};
+use granary_storage::limits::Limits;
 use granary_storage::name::RepositoryName;
 use granary_storage::upload::{Home, Writing};
 use granary_storage::{Algorithm, Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-fn access(repository: &RepositoryName, action: Action) -> Access {
+/// Bytes of a field of a form that says yes or no, at most.
+const FLAG_MAX: usize = 16;
+
+pub(super) fn access(repository: &RepositoryName, action: Action) -> Access {
     Access {
         repository: repository.clone(),
         actions: action.into(),
@@ -39,7 +43,7 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     let Act::Upload(upload) = &granted.op().act else {
         return Err(Error::internal("not an upload"));
     };
-    let body = Counted::new(body, upload.length, stores.limits.blob_bytes)?;
+    let body = Counted::new(body, upload.length, most(upload, &stores.limits))?;
     let mut writing = stores.uploads.single(Home::Undecided, granted.by(), Algorithm::Sha256).await?;
     let placed = async {
         let received = receive(stores, upload, &mut writing, body).await?;
@@ -73,6 +77,15 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     };
     let yank = known.yanked.map(|reason| format!("it is in no list: {}", yanked(&reason)));
     Ok(saved(warning.or(yank)))
+}
+
+/// Bytes of a body that can be a chart, or a form that holds one, at most.
+fn most(upload: &Upload, limits: &Limits) -> u64 {
+    let around = match upload.boundary {
+        Some(_) => limits.chart_provenance_bytes.saturating_add(limits.form_other_bytes),
+        None => 0,
+    };
+    limits.chart_bytes.saturating_add(around).min(limits.blob_bytes)
 }
 
 /// The answer to what was stored, with what its sender should hear.
@@ -110,11 +123,9 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
                     writing.write(chunk).await?;
                 }
             }
+            "prov" if provenance.is_some() => return Err(Error::invalid(What::Request, "the form holds two provenances")),
             "prov" => provenance = Some(collect(&mut form, stores.limits.chart_provenance_bytes).await?),
-            "force" => {
-                force = true;
-                form.skip().await?;
-            }
+            "force" => force |= flag(&mut form).await?,
             // Fields that plugins send along.
             _ => form.skip().await?,
         }
@@ -128,6 +139,24 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
         signed.check(&chart.metadata.name, &chart.metadata.version, &chart.digest)?;
     }
     Ok(Received { chart, provenance, force })
+}
+
+/// Whether a field of a form says yes.
+async fn flag(form: &mut Form) -> Result<bool> {
+    let mut all = Vec::new();
+    while let Some(chunk) = form.chunk().await? {
+        if all.len() + chunk.len() > FLAG_MAX {
+            return Err(Error::invalid(What::Request, "the form's field force is longer than a yes or a no"));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(says_yes(&String::from_utf8_lossy(&all)))
+}
+
+/// Whether the value of a flag is none of those that stand for no.
+pub(super) fn says_yes(value: &str) -> bool {
+    let value = value.trim();
+    !["", "0", "false"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
 /// Reads a provenance, off the async workers.
@@ -205,6 +234,25 @@ enum Place {
     Unsigned(RepositoryId, Box<Chart>, Bytes),
 }
 
+/// The terms on which the caller may enter what has come, and whether the project lets versions be replaced.
+///
+/// By force they allow what the project allows, whatever is there now: something else may be there by the time it counts.
+async fn terms(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, force: bool) -> Result<(Terms, bool)> {
+    let may_overwrite = granted.may(access(name, Action::Overwrite)).await?;
+    let mutable = mutable_versions(stores, name).await?;
+    let over = match (force, mutable, may_overwrite) {
+        (true, true, true) => Over::Anything,
+        _ => Over::Same,
+    };
+    Ok((Terms { over, may_overwrite }, mutable))
+}
+
+/// Whether the project of the repository lets versions be replaced.
+pub(super) async fn mutable_versions(stores: &Stores, name: &RepositoryName) -> Result<bool> {
+    let project = stores.catalog.project(name.project_name()).await?;
+    Ok(project.is_some_and(|project| project.mutable_versions))
+}
+
 /// Looks at what is there. What the catalog would refuse is refused before anything is stored.
 async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, received: &Received) -> Result<Known> {
     let open = |terms: Terms, yanked: Option<String>| Known {
@@ -212,20 +260,20 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
         yanked,
     };
     let Some(repository) = stores.catalog.repository(name.clone()).await? else {
-        return Ok(open(Terms::default(), None));
+        let terms = match received.force {
+            true => terms(stores, granted, name, true).await?.0,
+            false => Terms::default(),
+        };
+        return Ok(open(terms, None));
     };
     if repository.format != StorageFormat::Oci {
         let sentence = format!("{name} is a repository of another format ({})", repository.format.as_str());
         return Err(Error::new(ErrorKind::Conflict, What::Repository, sentence));
     }
     let Inspected { metadata, digest, .. } = &received.chart;
-    let may_overwrite = granted.may(access(name, Action::Overwrite)).await?;
-    let keeping = Terms {
-        over: Over::Same,
-        may_overwrite,
-    };
+    let (terms, mutable) = terms(stores, granted, name, received.force).await?;
     let Some(known) = stores.catalog.chart_version(repository.id, metadata.tag()?).await? else {
-        return Ok(open(keeping, None));
+        return Ok(open(terms, None));
     };
     let (live, chart) = (known.live, known.chart);
     let vouched = (&received.provenance, chart.provenance);
@@ -235,13 +283,8 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
         _ => None,
     };
     if let Some(other) = differs {
-        let project = stores.catalog.project(name.project_name()).await?;
-        let mutable = project.is_some_and(|project| project.mutable_versions);
-        let (kind, rest) = match (received.force, mutable, may_overwrite) {
-            (true, true, true) => {
-                let over = Over::Anything;
-                return Ok(open(Terms { over, may_overwrite }, chart.yanked));
-            }
+        let (kind, rest) = match (received.force, mutable, terms.may_overwrite) {
+            (true, true, true) => return Ok(open(terms, chart.yanked)),
             (true, true, false) => (ErrorKind::Denied, "which you may not replace"),
             (true, false, _) => (
                 ErrorKind::Conflict,
@@ -258,7 +301,7 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
     }
     let yanked = chart.yanked.clone();
     let place = match vouched {
-        _ if !live => Place::Open(keeping),
+        _ if !live => Place::Open(terms),
         (Some(provenance), None) => Place::Unsigned(repository.id, Box::new(chart), provenance.clone()),
         _ => Place::Same,
     };
@@ -304,9 +347,11 @@ pub(super) async fn enter(
     if let Some(provenance) = &received.provenance {
         store(stores, granted, repository, provenance.clone()).await?;
     }
-    let manifest = manifest(chart, &config, received.provenance.as_ref());
+    let signed = received.provenance.as_ref();
+    let signed = signed.map(|bytes| (Digest::sha256(bytes), bytes.len() as u64));
+    let manifest = manifest(chart, &config, signed);
     let provenance = received.provenance.as_deref().map(Digest::sha256);
-    let facts = chart.facts(provenance, stores.host.as_deref())?;
+    let facts = chart.facts(provenance)?;
     let new = NewManifest {
         tags: vec![facts.tag.clone()],
         chart: Some(NewChart::Listed(Box::new(facts))),
@@ -330,19 +375,19 @@ pub(super) async fn store(stores: &Stores, granted: &Granted<Op>, repository: Re
     }
 }
 
-/// The digest of the manifest that was made here for a chart that came without provenance.
-pub(super) fn made_of(chart: &Inspected) -> Digest {
+/// The digest of the manifest that was made here for a chart with a provenance of this digest and size, or without any.
+pub(super) fn made_of(chart: &Inspected, provenance: Option<(Digest, u64)>) -> Digest {
     let config = chart.metadata.to_json();
-    Digest::sha256(manifest(chart, config.as_bytes(), None).as_bytes())
+    Digest::sha256(manifest(chart, config.as_bytes(), provenance).as_bytes())
 }
 
 /// The manifest that stands for a chart: the same for the same archive, wherever and whenever it is made.
-fn manifest(chart: &Inspected, config: &[u8], provenance: Option<&Bytes>) -> String {
+fn manifest(chart: &Inspected, config: &[u8], provenance: Option<(Digest, u64)>) -> String {
     let described =
         |media_type: &str, digest: Digest, size: u64| json!({"mediaType": media_type, "digest": digest.to_string(), "size": size});
     let mut layers = vec![described(CONTENT, chart.digest, chart.size)];
-    if let Some(bytes) = provenance {
-        layers.push(described(PROVENANCE, Digest::sha256(bytes), bytes.len() as u64));
+    if let Some((digest, size)) = provenance {
+        layers.push(described(PROVENANCE, digest, size));
     }
     json!({
         "schemaVersion": 2,

@@ -236,7 +236,7 @@ async fn not_even_force_changes_a_version(world: World) {
     for request in [
         forced(&other),
         forced(&other).at("/api/helm/acme/charts?force=true"),
-        form("acme", &[("chart", &other), ("force", b"")]),
+        form("acme", &[("chart", &other), ("force", b"true")]),
     ] {
         let sentence = refusal(door.ask(&request).await, 409);
         assert!(sentence.contains("a version never changes, not even by force"), "{sentence}");

@@ -18,6 +18,8 @@ stories! {
     a_version_is_replaced_by_force_where_the_project_lets_it
     who_may_not_overwrite_does_not_replace_a_version
     nothing_but_force_replaces_a_version
+    an_upload_that_says_no_to_force_replaces_nothing
+    who_forces_a_version_loses_no_race
     a_forced_upload_may_sign_a_version_anew
     a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it
     a_yanked_version_stays_so_when_it_is_uploaded_again
@@ -28,7 +30,7 @@ stories! {
     a_chart_takes_the_place_of_one_that_was_not_listed_where_the_caller_may_overwrite
 }
 
-async fn let_versions_be_replaced(world: &World, project: &str) {
+pub(super) async fn let_versions_be_replaced(world: &World, project: &str) {
     let set = world
         .stores
         .catalog
@@ -55,7 +57,7 @@ async fn a_version_is_replaced_by_force_where_the_project_lets_it(world: World) 
     let_versions_be_replaced(&world, "acme").await;
     let tag = "/v2/acme/web/manifests/1.2.3_a";
     let first = get(&world, tag).await.expect(200);
-    let form = form("acme", &[("chart", &changed(3)), ("force", b"")]);
+    let form = form("acme", &[("chart", &changed(3)), ("force", b"true")]);
     for (number, request) in [
         (1, forced("acme", &changed(1))),
         (2, post("acme", &changed(2)).at("/api/helm/acme/charts?force=true")),
@@ -140,6 +142,35 @@ async fn who_may_not_overwrite_does_not_replace_a_version(world: World) {
     assert_eq!(get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, other);
 }
 
+async fn an_upload_that_says_no_to_force_replaces_nothing(world: World) {
+    let (archive, other) = (
+        Packed::chart("web", "1.0.0", ""),
+        Packed::chart("web", "1.0.0", "description: changed\n"),
+    );
+    let door = world.open();
+    door.ask(&post("acme", &archive)).await.expect(201);
+    let_versions_be_replaced(&world, "acme").await;
+    let before = world.snapshot().await;
+    for no in ["false", "False", "0"] {
+        let asked = post("acme", &other).at(format!("/helm/acme/api/charts?force={no}"));
+        assert!(refusal(door.ask(&asked).await, 409).contains("only by force (?force)"), "{no}");
+    }
+    for no in ["false", "False", "0", ""] {
+        let asked = form("acme", &[("force", no.as_bytes()), ("chart", &other)]);
+        assert!(refusal(door.ask(&asked).await, 409).contains("only by force (?force)"), "{no}");
+    }
+    let endless = form("acme", &[("chart", &other), ("force", &[b'1'; 17])]);
+    let sentence = refusal(door.ask(&endless).await, 400);
+    assert_eq!(sentence, "the form's field force is longer than a yes or a no");
+    assert_eq!(world.snapshot().await, before);
+    for (yes, archive) in [("true", &other), ("1", &archive)] {
+        door.ask(&form("acme", &[("chart", archive), ("force", yes.as_bytes())]))
+            .await
+            .expect(201);
+        assert_eq!(&get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, archive);
+    }
+}
+
 async fn nothing_but_force_replaces_a_version(world: World) {
     let (archive, other) = (
         Packed::chart("web", "1.0.0", ""),
@@ -153,6 +184,8 @@ async fn nothing_but_force_replaces_a_version(world: World) {
     // A push over OCI cannot say it, so it never does.
     let pushed = push(&world, "acme/web", "1.0.0", &other, &config("web", "1.0.0")).await.expect(409);
     assert_eq!(codes(&pushed), ["DENIED"]);
+    let message = pushed.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("only by a forced upload"), "{message}");
     assert_eq!(get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200).body, archive);
     // Not even force makes a chart of an image.
     door.ask(&blob("acme/web", "{}")).await.expect(201);
@@ -163,6 +196,28 @@ async fn nothing_but_force_replaces_a_version(world: World) {
     refusal(door.ask(&forced("other", &other)).await, 409);
 }
 
+async fn who_forces_a_version_loses_no_race(world: World) {
+    world
+        .open()
+        .ask(&post("acme", &Packed::chart("web", "0.1.0", "")))
+        .await
+        .expect(201);
+    let_versions_be_replaced(&world, "acme").await;
+    let archives: Vec<_> = (0..8)
+        .map(|number| Packed::chart("web", "1.0.0", &format!("description: changed {number}\n")))
+        .collect();
+    // All of them find nothing there when they look.
+    let door = world.open();
+    let requests: Vec<_> = archives.iter().map(|archive| forced("acme", archive)).collect();
+    for answer in futures_util::future::join_all(requests.iter().map(|request| door.ask(request))).await {
+        answer.expect(201);
+    }
+    let file = get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.expect(200);
+    assert!(archives.contains(&file.body));
+    let events = world.events().await;
+    assert_eq!(events.iter().filter(|event| event.kind == "chart.replaced").count(), 7);
+}
+
 async fn a_forced_upload_may_sign_a_version_anew(world: World) {
     let archive = Packed::chart("web", "1.0.0", "");
     let signed = provenance(&archive);
@@ -170,12 +225,26 @@ async fn a_forced_upload_may_sign_a_version_anew(world: World) {
     let with = |text: &str, more: &[(&str, &[u8])]| form("acme", &[&[("chart", &archive[..]), ("prov", text.as_bytes())], more].concat());
     let door = world.open();
     door.ask(&with(&signed, &[])).await.expect(201);
-    refusal(door.ask(&with(&resigned, &[("force", b"")])).await, 409);
+    refusal(door.ask(&with(&resigned, &[("force", b"true")])).await, 409);
     let_versions_be_replaced(&world, "acme").await;
     refusal(door.ask(&with(&resigned, &[])).await, 409);
-    door.ask(&with(&resigned, &[("force", b"")])).await.expect(201);
+    door.ask(&with(&resigned, &[("force", b"true")])).await.expect(201);
     let file = get(&world, "/helm/acme/charts/web-1.0.0.tgz.prov").await.expect(200);
     assert_eq!(file.body, resigned.as_bytes());
+    // The log tells that the chart stayed and who signed it did not.
+    let content = granary_storage::Digest::sha256(&archive).to_string();
+    let replaced = world.events().await.into_iter().filter(|event| event.kind == "chart.replaced");
+    let bodies: Vec<Value> = replaced.map(|event| serde_json::from_str(&event.body).unwrap()).collect();
+    assert_eq!(
+        bodies,
+        [json!({
+            "tag": "1.0.0", "was": content, "is": content,
+            "provenance": {
+                "was": granary_storage::Digest::sha256(signed.as_bytes()).to_string(),
+                "is": granary_storage::Digest::sha256(resigned.as_bytes()).to_string(),
+            },
+        })]
+    );
 }
 
 async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: World) {
@@ -186,7 +255,14 @@ async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: Wor
     let door = world.open();
     door.ask(&post("acme", &Packed::chart("web", "1.0.0", ""))).await.expect(201);
     door.ask(&post("acme", &archive)).await.expect(201);
-    let digest = get(&world, "/v2/acme/web/manifests/2.0.0").await.expect(200).digest();
+    let chart = get(&world, "/v2/acme/web/manifests/2.0.0").await.expect(200);
+    let digest = chart.digest();
+    // Another tag of the same chart, which a range of versions could lead to.
+    let other = Request::put("/v2/acme/web/manifests/2.0.1")
+        .header("content-type", "application/vnd.oci.image.manifest.v1+json")
+        .body(chart.body);
+    door.ask(&other).await.expect(201);
+    assert_eq!(tags(&world).await, json!(["1.0.0", "2.0.0", "2.0.1"]));
     let said = door
         .ask(&patch("2.0.0", &json!({"yanked": true, "reason": "it loses data"})))
         .await
@@ -210,6 +286,8 @@ async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: Wor
         "/helm/acme/web-2.0.0.tgz".to_owned(),
         "/helm/acme/api/charts/web/2.0.0".to_owned(),
         "/helm/acme/api/charts/web/2.0.0/values".to_owned(),
+        "/helm/acme/api/charts/web/2.0.0/images".to_owned(),
+        "/helm/acme/api/charts/web/2.0.0/labels".to_owned(),
         "/helm/acme/api/charts/web/2.0.0/diff/1.0.0".to_owned(),
         "/helm/acme/api/charts/web/1.0.0/diff/2.0.0".to_owned(),
         "/v2/acme/web/manifests/2.0.0".to_owned(),
@@ -221,7 +299,8 @@ async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: Wor
         assert_eq!(head.header("warning"), expected, "HEAD {target}");
     }
     assert_eq!(get(&world, "/helm/acme/charts/web-1.0.0.tgz").await.header("warning"), None);
-    assert_eq!(get(&world, "/helm/acme/charts/web-2.0.0.tgz").await.body, archive);
+    let file = get(&world, "/helm/acme/charts/web-2.0.0.tgz").await;
+    assert_eq!((&file.body, file.header("cache-control")), (&archive, Some("private, no-cache")));
     // And back.
     let said = door.ask(&patch("2.0.0", &json!({"yanked": false}))).await.expect(200).json();
     assert_eq!(
@@ -229,7 +308,9 @@ async fn a_yanked_version_is_chosen_by_nobody_and_had_by_who_names_it(world: Wor
         json!({"name": "web", "version": "2.0.0", "yanked": false, "deprecated": false})
     );
     assert_eq!(listed(&world, "acme").await, ["web 2.0.0", "web 1.0.0"]);
-    assert_eq!(tags(&world).await, json!(["1.0.0", "2.0.0"]));
+    assert_eq!(tags(&world).await, json!(["1.0.0", "2.0.0", "2.0.1"]));
+    let file = get(&world, "/helm/acme/charts/web-2.0.0.tgz").await;
+    assert_ne!(file.header("cache-control"), Some("private, no-cache"));
     assert_eq!(get(&world, "/v2/acme/web/manifests/2.0.0").await.header("warning"), None);
     // The only version, too; and one that is yanked can be deleted.
     for version in ["1.0.0", "2.0.0"] {
@@ -289,7 +370,9 @@ async fn a_deprecated_version_says_so_in_the_index_and_nowhere_else(world: World
     assert_eq!(get(&world, "/helm/acme/index.yaml").await.json()["entries"]["web"][1], before);
     // What the archive says itself is said all the same.
     door.ask(&patch("2.0.0", &json!({"deprecated": true}))).await.expect(200);
-    door.ask(&patch("2.0.0", &json!({"deprecated": false}))).await.expect(200);
+    let said = door.ask(&patch("2.0.0", &json!({"deprecated": false}))).await.expect(200).json();
+    assert_eq!(said["deprecated"], true);
+    assert!(said["note"].as_str().unwrap().contains("its archive says so"), "{said}");
     assert_eq!(
         get(&world, "/helm/acme/index.yaml").await.json()["entries"]["web"][0]["deprecated"],
         true

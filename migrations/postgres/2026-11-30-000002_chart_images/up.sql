@@ -15,12 +15,10 @@ CREATE TABLE chart_image (
     path TEXT COLLATE "C",
     tag TEXT COLLATE "C",
     image_digest TEXT COLLATE "C",
-    -- The full name of the repository here that the reference names; empty when it names another registry.
-    target TEXT COLLATE "C",
     PRIMARY KEY (repository, digest, position),
     FOREIGN KEY (repository, digest) REFERENCES artifact (repository, digest) ON DELETE CASCADE
 );
-CREATE INDEX chart_image_by_target ON chart_image (target, tag);
+CREATE INDEX chart_image_by_path ON chart_image (path, tag);
 CREATE INDEX chart_image_by_digest ON chart_image (image_digest);
 
 -- The artifacthub-repo.yml of a chart repository: who publishes what lies under the prefix.

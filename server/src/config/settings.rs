@@ -122,6 +122,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("limits.upload_parts", "256", "Parts that are joined into one file by tus, at most."),
     setting(
+        "limits.upload_joins",
+        "4",
+        "Files that are being joined of parts at once, at most; others wait for their turn.",
+    ),
+    setting(
         "limits.blob_lease",
         "24h",
         "How long an uploaded blob is kept that no manifest names yet.",
@@ -293,12 +298,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "limits.archive_unpacked_bytes",
         "4GiB",
-        "Bytes of a stored tar.gz, unpacked, that are gone through to look into it, at most.",
+        "Bytes of a stored tar, or of a tar.gz unpacked, that are gone through to look into it, at most.",
     ),
     setting(
         "limits.archive_ratio",
         "200",
         "How many times its packed size what is read out of a stored archive may have, beyond its first MiB.",
+    ),
+    setting(
+        "limits.archive_members",
+        "65536",
+        "Gzip members that a stored tar.gz which is looked into is packed as, at most.",
+    ),
+    setting(
+        "limits.archives_per_principal",
+        "16",
+        "Requests of one account, or of everybody who has none, that fetch a folder as an archive or look into an archive at once, at most; more are answered with 429.",
     ),
     setting(
         "limits.archive_work",

@@ -89,6 +89,16 @@ impl BlobStore for MemoryStore {
         Ok(self.writer(upload, algorithm, bytes))
     }
 
+    async fn fence(&self, upload: UploadId) -> Result<()> {
+        let mut content = self.content();
+        content.writers += 1;
+        let newest = content.writers;
+        if let Some((_, number, _)) = content.uploads.get_mut(&upload) {
+            *number = newest;
+        }
+        Ok(())
+    }
+
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>> {
         Ok(self.content().uploads.get(&upload).map(|(bytes, ..)| bytes.len() as u64))
     }

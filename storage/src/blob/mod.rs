@@ -225,6 +225,10 @@ pub trait BlobStore: Send + Sync + 'static {
     /// `NotFound`/`Upload` when the store holds nothing of it.
     async fn resume(&self, upload: UploadId, algorithm: Algorithm, offset: u64) -> Result<Box<dyn BlobWriter>>;
 
+    /// Stops whoever writes an upload in this process, and waits for the write it is in: what was not handed over by then
+    /// never is. Reads nothing, and makes no writer.
+    async fn fence(&self, upload: UploadId) -> Result<()>;
+
     /// Bytes that an upload holds, or `None` when there is nothing of it.
     async fn upload_size(&self, upload: UploadId) -> Result<Option<u64>>;
 

@@ -34,8 +34,13 @@ pub enum Over {
     Same,
     /// Any other chart, where the project lets versions be replaced.
     Anything,
-    /// This manifest alone, and only while nothing refers to it.
-    Unreferred(Digest),
+    /// This manifest alone, with this provenance, and only while nothing refers to it.
+    Unreferred {
+        /// The manifest.
+        manifest: Digest,
+        /// The provenance whose place the new one takes; `None` where the chart had none.
+        provenance: Option<Digest>,
+    },
 }
 
 /// What a chart's archive says of it.
@@ -79,8 +84,6 @@ pub struct ChartImage {
     pub tag: Option<String>,
     /// The digest.
     pub digest: Option<Digest>,
-    /// The repository here that the reference names; `None` when it names another registry.
-    pub target: Option<RepositoryName>,
 }
 
 /// An image that a chart says it runs, and what of it is here.
@@ -197,6 +200,8 @@ pub struct LateProvenance {
     pub chart: Digest,
     /// The provenance.
     pub provenance: Digest,
+    /// The provenance whose place it takes, which the chart must have still; `None` where it had none.
+    pub over: Option<Digest>,
     /// The principal's name.
     pub by: Arc<str>,
 }

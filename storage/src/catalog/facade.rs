@@ -429,6 +429,8 @@ units! {
     pub note set_cursor(follower: String, seq: i64) -> () => set_cursor;
 
     read read_file(repository: RepositoryId, path: FilePath) -> Option<FileView> => file;
+    /// Those of these files that are there, bytewise by their paths.
+    pub read files(repository: RepositoryId, paths: Vec<FilePath>) -> Vec<FileView> => files_at;
     /// What the date of a file that was last changed at `updated_at` says.
     pub read file_changed(repository: RepositoryId, path: FilePath, updated_at: Millis) -> Changed => file_changed;
     /// What storing a file at a path would meet.
@@ -470,9 +472,9 @@ units! {
     pub read tus_upload(id: UploadId, principal: Arc<str>) -> Option<TusUpload> => tus_upload;
     /// Says how long an upload will be that began without a length; whether it had none.
     pub note settle_tus_length(id: UploadId, length: u64) -> bool => settle_tus_length;
-    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end.
-    /// As [`Catalog::put_file`].
-    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> FileStored => land_tus_file
+    /// Stores the file of an upload and remembers that this is done, for its parts too, whose sessions end; `None` when
+    /// it was done before. `NotFound`/`Upload` when it was cancelled; else as [`Catalog::put_file`].
+    pub write land_tus_file(id: UploadId, new: Arc<NewFile>) -> Option<FileStored> => land_tus_file
         forgets |cache, _| cache.forget_file(&new);
     /// Remembers that an upload came to its end without a file of its own.
     pub note finish_tus_upload(id: UploadId) -> () => finish_tus_upload;
@@ -493,15 +495,16 @@ units! {
     pub write mark_chart(new: Arc<MarkChart>) -> Option<Chart> => mark_chart
         forgets |cache, _| cache.manifests.forget_all();
     /// Keeps a provenance beside the manifest of its chart. `Conflict`/`Tag` when the tag points at another manifest by now,
-    /// at none, or at one that has a provenance; `Conflict`/`Blob` when the bytes are not linked in the repository.
+    /// at none, or at one with another provenance than the one whose place it takes; `Conflict`/`Blob` when the bytes are not linked in the repository.
     pub write keep_provenance(new: Arc<LateProvenance>) -> () => keep_provenance;
     /// What says that it holds a chart, lies directly under a prefix and is not listed there: by repository and digest,
     /// after `after`.
     pub read unlisted_under(prefix: Prefix, visible: Visible, after: Option<AfterUnlisted>, limit: usize) -> Vec<UnlistedChart> => unlisted_under;
     /// Why a manifest that says it holds a chart is in no chart repository; `None` when that is not so.
     pub read chart_unlisted(repository: RepositoryId, digest: Digest) -> Option<String> => chart_unlisted;
-    /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible.
-    pub read chart_images(repository: RepositoryId, digest: Digest, visible: Visible) -> Vec<ChartImageView> => chart_images;
+    /// The images that the chart in a manifest says it runs, in its order, and what of them is here and visible, in a
+    /// registry that its users know as `host`.
+    pub read chart_images(repository: RepositoryId, digest: Digest, host: Option<Arc<str>>, visible: Visible) -> Vec<ChartImageView> => chart_images;
     /// The labels of a live tag.
     pub read tag_labels(repository: RepositoryId, tag: Tag) -> Option<Labels> => tag_labels;
     /// The file that says who publishes what lies under a prefix.

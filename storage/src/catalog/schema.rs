@@ -247,7 +247,6 @@ diesel::table! {
         path -> Nullable<Text>,
         tag -> Nullable<Text>,
         image_digest -> Nullable<Text>,
-        target -> Nullable<Text>,
     }
 }
 

@@ -35,6 +35,7 @@ impl Uploads {
         // On a task of its own: it may take minutes, and a client that hangs up asks again.
         let work = tokio::spawn(async move {
             let _until_the_end = running;
+            let _turn = engine.joins.acquire().await.map_err(Error::internal)?;
             let mut writing = engine.start_over(id, repository, by).await?;
             let joined = async {
                 writing.with_sums().await?;

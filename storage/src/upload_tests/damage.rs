@@ -70,6 +70,23 @@ async fn nothing_is_begun_when_less_than_the_reserve_is_free() {
 }
 
 #[tokio::test]
+async fn who_asks_where_a_session_stands_and_who_ends_it_need_no_room() {
+    for store in TestStore::all(&Limits::default()).await {
+        let id = parked(&store, &bytes("all of it")).await;
+        let ailment = Ailment::Free(Some(0));
+        let healthy = store.stores.blobs.clone();
+        let full = Arc::new(AilingStore { healthy, ailment });
+        let uploads = Stores::new(full, store.stores.catalog.clone(), Limits::default()).uploads;
+        assert_eq!(refusal(uploads.open(id, store.repository, alice()).await), FULL);
+        let session = uploads.evict(id, store.repository, alice()).await.unwrap();
+        assert_eq!(session.offset, 9);
+        let writing = uploads.take_over(id, store.repository, alice()).await.unwrap();
+        writing.finish(&Digest::sha256(b"all of it")).await.unwrap();
+        assert_only_blob(&store, b"all of it").await;
+    }
+}
+
+#[tokio::test]
 async fn a_session_goes_on_after_the_disk_was_full() {
     for store in TestStore::all(&Limits::default()).await {
         let id = parked(&store, &bytes("head ")).await;

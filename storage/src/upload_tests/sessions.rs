@@ -54,6 +54,58 @@ async fn a_session_goes_on_from_what_was_acknowledged_when_the_client_hangs_up()
 }
 
 #[tokio::test]
+async fn who_asks_where_a_session_stands_stops_who_writes_it_and_waits_for_who_ends_it() {
+    for store in TestStore::all(&Limits::default()).await {
+        let uploads = &store.stores.uploads;
+        let evict = async |id| uploads.evict(id, store.repository, alice()).await;
+        let id = begun(&store).await;
+        assert_eq!(evict(id).await.unwrap().offset, 0);
+        let id = parked(&store, &bytes("head ")).await;
+        for lost in [bytes("lost"), large(1)] {
+            let mut stale = open(&store, id).await;
+            stale.write(lost).await.unwrap();
+            let at_once = join_all((0..4).map(|_| evict(id))).await;
+            assert!(at_once.into_iter().all(|session| session.unwrap().offset == 5));
+            assert_eq!(refusal(stale.park().await), TAKEN_OVER);
+        }
+        let mut writing = open(&store, id).await;
+        writing.write(bytes("tail")).await.unwrap();
+        let running = uploads.bring_to_end(id);
+        let asking = evict(id);
+        tokio::pin!(asking);
+        let soon = Duration::from_millis(50);
+        assert!(tokio::time::timeout(soon, asking.as_mut()).await.is_err(), "it is being ended");
+        writing.park().await.unwrap();
+        drop(running);
+        assert_eq!(asking.await.unwrap().offset, 9);
+        let other = uploads.evict(id, store.repository, bob()).await;
+        assert_eq!(refusal(other), NO_SUCH_UPLOAD);
+        // Whose bytes are gone is told so, and starts again.
+        store.stores.blobs.discard(id).await.unwrap();
+        assert_eq!(refusal(evict(id).await), NO_SUCH_UPLOAD);
+    }
+}
+
+#[tokio::test]
+async fn files_are_joined_in_turn() {
+    let limits = Limits {
+        upload_joins: 1,
+        ..Limits::default()
+    };
+    for store in TestStore::all(&limits).await {
+        let uploads = &store.stores.uploads;
+        let (id, part) = (begun(&store).await, parked(&store, &large(1)).await);
+        let another = uploads.joins.acquire().await.unwrap();
+        let parts = vec![(part, 2 * MIB as u64)];
+        let join = uploads.join(id, store.repository, alice(), parts, Promised::default());
+        tokio::pin!(join);
+        assert!(tokio::time::timeout(Duration::from_millis(50), join.as_mut()).await.is_err());
+        drop(another);
+        assert_eq!(join.await.unwrap().unwrap().digest, Digest::sha256(&large(1)));
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_gives_up_keeps_what_was_acknowledged_before_it() {
     for store in TestStore::all(&Limits::default()).await {
         let id = parked(&store, &bytes("head ")).await;

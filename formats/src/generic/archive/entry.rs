@@ -1,7 +1,7 @@
 //! One file out of an archive.
 
 use super::list::coding;
-use super::unpack::{Coding, Unpacked, is_too_packed, too_packed};
+use super::unpack::{Coding, Unpacked, is_too_packed, is_waste, too_packed, waste};
 use super::{Kind, Within, fault, level, no_entry, tar, zip};
 use crate::conditions::{ReadConditions, http_date};
 use crate::dispatch::Granted;
@@ -13,6 +13,7 @@ use crate::produced::{Out, produced};
 use bytes::Bytes;
 use crc32fast::Hasher;
 use futures_util::{StreamExt as _, stream};
+use granary_storage::archives::ArchiveVisit;
 use granary_storage::blob::ByteStream;
 use granary_storage::catalog::{AccountId, FileView};
 use granary_storage::name::FilePath;
@@ -44,6 +45,7 @@ pub(in crate::generic) async fn read(
         return Err(no_entry());
     };
     let reader = granted.principal().account;
+    let visit = stores.archives.begin(reader)?;
     let found = match within.kind {
         Kind::Zip => in_zip(stores, reader, archive, inside).await?,
         Kind::Tar | Kind::TarGz => in_tar(stores, reader, archive, within.kind, inside).await?,
@@ -67,7 +69,7 @@ pub(in crate::generic) async fn read(
     if head {
         return Ok(reply.with(ReplyBody::Omitted { len }));
     }
-    let stream = begun(content(stores, archive, found).await?).await?;
+    let stream = begun(content(stores, archive, found, visit).await?).await?;
     Ok(reply.with(ReplyBody::Stream { len, stream }))
 }
 
@@ -93,6 +95,9 @@ async fn in_zip(stores: &Stores, reader: Option<AccountId>, archive: &FileView, 
     check_size(stores, entry.size)?;
     if is_too_packed(entry.packed, entry.size, limits.archive_ratio) {
         return Err(too_packed(limits.archive_ratio));
+    }
+    if is_waste(entry.packed, entry.size) {
+        return Err(waste());
     }
     if coding == Coding::Plain && entry.packed != entry.size {
         return Err(fault("the archive is damaged: a stored file has two sizes"));
@@ -151,10 +156,12 @@ fn check_size(stores: &Stores, size: u64) -> Result<()> {
     }
 }
 
-/// The file's bytes.
-async fn content(stores: &Stores, archive: &FileView, found: Found) -> Result<ByteStream> {
+/// The file's bytes. Those that are unpacked are work to their end, the others no more than those of a file.
+async fn content(stores: &Stores, archive: &FileView, found: Found, visit: ArchiveVisit) -> Result<ByteStream> {
     let mut from = Unpacked::open(stores, &archive.blob, found.part.clone(), found.coding).await?;
+    let visit = (found.coding != Coding::Plain).then_some(visit);
     Ok(produced(|out| async move {
+        let _until_the_end = visit;
         from.skip(found.before).await?;
         send(from, &found, &out).await
     }))

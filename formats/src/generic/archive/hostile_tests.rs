@@ -14,6 +14,10 @@ stories! {
     an_encrypted_file_and_an_unknown_method_are_refused_with_a_sentence
     a_file_that_is_not_what_its_archive_says_is_never_whole
     bombs_do_not_go_off
+    what_unpacks_to_nothing_is_not_unpacked
+    what_a_tar_says_of_links_and_holes_hides_no_file
+    headers_before_an_entry_are_none_and_not_without_end
+    one_account_has_so_many_archives_at_once
     what_is_no_archive_is_said_to_be_none
 }
 
@@ -154,6 +158,130 @@ async fn bombs_do_not_go_off(world: World) {
     store(&world, "zeros.tar", tar).await;
     assert_eq!(names(&get(&world, "zeros.tar!/").await.expect(200).json()), ["zeros"]);
     assert!(get(&world, "zeros.tar!/zeros").await.expect(200).body == zeros);
+}
+
+async fn what_unpacks_to_nothing_is_not_unpacked(world: World) {
+    let waste = "what is packed in the archive is much smaller than its packed size, and is not unpacked here";
+    store(&world, "members.tgz", gzipped(b"").repeat(20_000)).await;
+    for inside in ["", "a"] {
+        assert_eq!(sentence(&get(&world, &format!("members.tgz!/{inside}")).await, 409), waste);
+    }
+    // Blocks without content, and an end: one says that it is empty, the other lies.
+    let blocks = [[0, 0, 0, 0xff, 0xff].repeat(60_000), vec![1, 0, 0, 0xff, 0xff]].concat();
+    let honest = Packed {
+        bytes: blocks,
+        ..Packed::deflated("honest", b"")
+    };
+    let liar = Packed {
+        name: "liar".into(),
+        size: 300_000,
+        ..honest.clone()
+    };
+    store(&world, "blocks.zip", zipped([honest, liar].into_iter())).await;
+    for name in ["honest", "liar"] {
+        assert_eq!(sentence(&get(&world, &format!("blocks.zip!/{name}")).await, 409), waste);
+    }
+
+    let limits = Limits {
+        archive_members: 3,
+        archive_unpacked_bytes: 100_000,
+        ..Limits::default()
+    };
+    let door = world.limited(FakeGate::open(), limits);
+    let ask = async |path: &str| door.ask(&Request::get(format!("{BASE}/{path}"))).await;
+    let tar = tarred(&[("a", b"abc")]);
+    let members = |size| tar.chunks(size).flat_map(gzipped).collect::<Vec<u8>>();
+    store(&world, "few.tgz", members(tar.len().div_ceil(3))).await;
+    store(&world, "many.tgz", members(tar.len().div_ceil(8))).await;
+    assert_eq!(ask("few.tgz!/a").await.expect(200).body, "abc");
+    assert_eq!(
+        sentence(&ask("many.tgz!/").await, 409),
+        "the archive is packed as more than 3 gzip members, and is not looked into"
+    );
+    store(&world, "large.tar", tarred(&[("a", &[1; 200_000]), ("b", b"")])).await;
+    assert_eq!(
+        sentence(&ask("large.tar!/").await, 409),
+        "more than 100000 bytes of the archive would have to be read, and it is not looked into"
+    );
+}
+
+/// A header of GNU's as nobody makes it who means well.
+fn header(name: &str, kind: ::tar::EntryType, size: u64) -> ::tar::Header {
+    let mut header = ::tar::Header::new_gnu();
+    header.set_path(name).unwrap();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_cksum();
+    header
+}
+
+async fn what_a_tar_says_of_links_and_holes_hides_no_file(world: World) {
+    let hidden = tarred(&[("hidden", b"seen by others")]);
+    for kind in b'1'..=b'6' {
+        // By the size that it states, the file would be its content.
+        let bare = header("bare", ::tar::EntryType::new(kind), 1024);
+        store(&world, "x.tar", [&bare.as_bytes()[..], &hidden].concat()).await;
+        let root = get(&world, "x.tar!/").await.expect(200).json();
+        assert_eq!(names(&root).last(), Some(&"hidden"), "type {}", char::from(kind));
+        assert_eq!(get(&world, "x.tar!/hidden").await.expect(200).body, "seen by others");
+    }
+    let mut sparse = header("sparse", ::tar::EntryType::GNUSparse, 512);
+    sparse.as_mut_bytes()[482] = 1;
+    sparse.set_cksum();
+    let mut more = [0; 512];
+    more[504] = 1;
+    let holes = [more, [0; 512]].concat();
+    store(&world, "sparse.tar", [&sparse.as_bytes()[..], &holes, &[7; 512], &hidden].concat()).await;
+    let root = get(&world, "sparse.tar!/").await.expect(200).json();
+    assert_eq!((names(&root), &root["left_out"]), (vec!["hidden"], &json!(1)));
+    store(&world, "cut.tar", [&sparse.as_bytes()[..], &more].concat()).await;
+    assert!(sentence(&get(&world, "cut.tar!/").await, 409).contains("ends in the middle"));
+}
+
+async fn headers_before_an_entry_are_none_and_not_without_end(world: World) {
+    let limits = Limits {
+        archive_entries: 2,
+        ..Limits::default()
+    };
+    let door = world.limited(FakeGate::open(), limits);
+    let long = ["a", "b", "c"].map(|name| name.repeat(150));
+    for (files, status) in [(&long[..2], 200), (&long[..], 409)] {
+        let files: Vec<(&str, &[u8])> = files.iter().map(|name| (name.as_str(), &b""[..])).collect();
+        store(&world, "x.tar", tarred(&files)).await;
+        door.ask(&Request::get(format!("{BASE}/x.tar!/"))).await.expect(status);
+    }
+    for (headers, status) in [(16, 200), (17, 409)] {
+        let ahead = header("ahead", ::tar::EntryType::XGlobalHeader, 0);
+        store(&world, "y.tar", [ahead.as_bytes().repeat(headers), tarred(&[("a", b"")])].concat()).await;
+        get(&world, "y.tar!/").await.expect(status);
+    }
+}
+
+async fn one_account_has_so_many_archives_at_once(world: World) {
+    let limits = Limits {
+        archives_per_principal: 1,
+        ..Limits::default()
+    };
+    store(&world, "d/x.zip", sample_zip(&[("a", b"abc")])).await;
+    let door = world.limited(FakeGate::open(), limits);
+    let all = ["d/x.zip!/", "d/x.zip!/a", "d/?archive=zip", "d/?archive=tar.gz"];
+    let ask = async |path: &str| door.ask(&Request::get(format!("{BASE}/{path}"))).await;
+    let visit = door.dispatch.stores.archives.begin(None).unwrap();
+    for path in all {
+        let refused = ask(path).await;
+        assert_eq!(
+            sentence(&refused, 429),
+            "this account has too many archives under way; let some of them end first"
+        );
+        assert_eq!(refused.header("retry-after"), Some("1"));
+    }
+    ask("d/x.zip").await.expect(200);
+    ask("d/").await.expect(200);
+    drop(visit);
+    // Each is over when it has come.
+    for path in all {
+        ask(path).await.expect(200);
+    }
 }
 
 async fn what_is_no_archive_is_said_to_be_none(world: World) {

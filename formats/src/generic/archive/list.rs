@@ -17,6 +17,7 @@ pub(in crate::generic) async fn list(stores: &Stores, granted: &Granted<Op>, wit
     check_sound(archive)?;
     let level = Level::new(within.inside.as_ref(), page.after.clone(), page.limit + 1);
     let reader = granted.principal().account;
+    let _visit = stores.archives.begin(reader)?;
     let level = match within.kind {
         Kind::Zip => {
             let place = zip::find(stores, &archive.blob).await?;

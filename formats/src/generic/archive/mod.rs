@@ -79,8 +79,11 @@ pub(super) fn is_archive(name: &str) -> bool {
 impl Within {
     /// The archive into which a path leads, and what of it; a folder's path ends in a slash here.
     pub(super) fn of(path: &str) -> Option<Self> {
-        let (archive, inside) = path.split_once(INTO)?;
-        let kind = Kind::of(archive)?;
+        let named = |(at, _)| {
+            let archive = &path[..at];
+            Some((archive, Kind::of(archive)?, &path[at + INTO.len()..]))
+        };
+        let (archive, kind, inside) = path.match_indices(INTO).find_map(named)?;
         let inside = inside.strip_suffix('/').unwrap_or(inside);
         Some(Self {
             archive: archive.parse().ok()?,

@@ -8,6 +8,10 @@ use tar::{EntryType, Header, PaxExtensions};
 
 const BLOCK: u64 = 512;
 
+/// Headers that may stand before an entry's own: those of its names and attributes are three, and those of all that
+/// follows are between any of them.
+const AHEAD_MAX: usize = 16;
+
 /// An entry.
 pub(super) struct Entry {
     /// As it stands there, whatever it says.
@@ -62,7 +66,7 @@ impl Entries {
     /// `Conflict`/`File` for what is no tar, or has too many entries.
     pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
         let mut ahead = Ahead::default();
-        loop {
+        for _ in 0..=AHEAD_MAX {
             self.archive.skip(self.next - self.archive.at()).await?;
             let bytes = self.archive.whole(BLOCK).await?;
             if (bytes.len() as u64) < BLOCK {
@@ -74,13 +78,6 @@ impl Entries {
             if bytes.iter().all(|byte| *byte == 0) {
                 return Ok(None);
             }
-            self.seen += 1;
-            if self.seen > self.most {
-                return Err(fault(format!(
-                    "the archive holds more than {} entries, and is not looked into",
-                    self.most
-                )));
-            }
             let header = Header::from_byte_slice(&bytes);
             check_sum(header, &bytes)?;
             let stated = header
@@ -91,7 +88,14 @@ impl Entries {
                 kind,
                 EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
             );
-            let size = if own { stated } else { ahead.size.unwrap_or(stated) };
+            let size = match own {
+                true => stated,
+                false if is_bare(kind) => 0,
+                false => ahead.size.unwrap_or(stated),
+            };
+            if kind == EntryType::GNUSparse {
+                self.holes(&bytes).await?;
+            }
             let start = self.archive.at();
             self.next = size
                 .checked_next_multiple_of(BLOCK)
@@ -106,6 +110,7 @@ impl Entries {
                 EntryType::XHeader => ahead.attributes(&self.archive.whole(size).await?)?,
                 EntryType::GNULongLink | EntryType::XGlobalHeader => {}
                 _ => {
+                    self.count()?;
                     let name = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
                     let kind = match kind {
                         _ if ahead.sparse => Kind::Other,
@@ -126,7 +131,45 @@ impl Entries {
                 }
             }
         }
+        Err(fault(format!(
+            "the archive holds an entry with more than {AHEAD_MAX} headers before its own"
+        )))
     }
+
+    fn count(&mut self) -> Result<()> {
+        self.seen += 1;
+        match self.seen > self.most {
+            true => Err(fault(format!(
+                "the archive holds more than {} entries, and is not looked into",
+                self.most
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes over the blocks behind a header that say where a file has holes, as far as it does not say so itself: they
+    /// are no part of the content.
+    async fn holes(&mut self, header: &[u8]) -> Result<()> {
+        let mut more = header.get(MORE_HOLES).is_some_and(|more| *more != 0);
+        while more {
+            let block = self.archive.whole(BLOCK).await?;
+            if (block.len() as u64) < BLOCK {
+                return Err(fault("the archive ends in the middle of an entry"));
+            }
+            more = block.get(MORE_HOLES_BEHIND).is_some_and(|more| *more != 0);
+        }
+        Ok(())
+    }
+}
+
+/// Where a header of GNU's says whether a block with more holes follows, and where such a block does.
+const MORE_HOLES: usize = 482;
+const MORE_HOLES_BEHIND: usize = 504;
+
+/// Whether entries of this kind have no content, whatever size they state: links, devices, folders and pipes (POSIX types
+/// 1 to 6). Who read on behind such a size would pass over entries that others see.
+fn is_bare(kind: EntryType) -> bool {
+    matches!(kind.as_byte(), b'1'..=b'6')
 }
 
 impl Ahead {

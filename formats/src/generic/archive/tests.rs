@@ -283,6 +283,14 @@ async fn a_blocked_archive_is_blocked_inside_as_well(world: World) {
         let answer = door.ask(&Request::get(format!("{BASE}/x.zip!/{inside}"))).await;
         assert_eq!(sentence(&answer, 403), "not signed");
     }
+    // What is only said of the archive may be known, but what is said of a file in it is read out of it.
+    for (path, status) in [("x.zip", 200), ("x.zip!/a", 403)] {
+        let request = Request::get(format!("{BASE}/{path}")).as_head();
+        door.ask(&request).await.expect(status);
+    }
+    let warned = world.behind(FakeGate::warning(&["not scanned"]));
+    let answer = warned.ask(&Request::get(format!("{BASE}/x.zip!/a"))).await.expect(200);
+    assert_eq!(answer.all("warning"), ["299 - \"not scanned\""]);
 }
 
 async fn a_program_before_a_zip_does_no_harm(world: World) {
@@ -302,6 +310,7 @@ fn a_path_leads_into_an_archive_where_its_name_is_that_of_one() {
     assert_eq!(of("d/x.zip!/a/b"), some("d/x.zip", Some("a/b")));
     assert_eq!(of("d/x.zip!/a/"), some("d/x.zip", Some("a")));
     assert_eq!(of("x.tar.gz!/y.zip!/z"), some("x.tar.gz", Some("y.zip!/z")));
+    assert_eq!(of("x!/y.zip!/a.txt"), some("x!/y.zip", Some("a.txt")));
     for path in ["x.zip", "x.zip!", "x.txt!/a", "!/a", "x.zip/!/a"] {
         assert_eq!(of(path), None, "{path}");
     }

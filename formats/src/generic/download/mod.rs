@@ -1,9 +1,9 @@
 //! A folder in one answer: `…/<folder>/?archive=zip`, `tar` or `tar.gz`, made while it is sent. Nothing of it is kept, in
 //! memory or on disk.
 //!
-//! The folder is walked twice at least: once to know how long the answer is and that all of it may go out, and once to
-//! send it. What was changed in between makes the second walk fail, and the connection with it, before the archive's end:
-//! an archive that is complete holds the folder as it was at one time.
+//! The folder is walked three times: to know how long the answer is and that all of it may go out, to send it, and once
+//! more at the end. What was changed in between makes a walk fail, and the connection with it, before the archive's end: an
+//! archive that is complete holds the folder as it was at one time.
 
 mod pack;
 mod tar;
@@ -22,7 +22,7 @@ use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use walk::{Walk, Walked};
+use walk::{Walk, Walked, views};
 
 /// The warnings of a policy that an answer about many files carries, at most.
 const WARNINGS_MAX: usize = 8;
@@ -125,7 +125,9 @@ pub(super) async fn fetch(stores: &Stores, granted: &Granted<Op>) -> Result<Repl
     let top = top(name, folder.as_ref());
     let walk = Walk::new(stores, repository, folder.clone());
     // A place from the start: the walk is work, too.
-    let place = stores.downloads.begin(granted.principal().account, 1)?;
+    let reader = granted.principal().account;
+    let visit = stores.archives.begin(reader)?;
+    let place = stores.downloads.begin(reader, 1)?;
     let measured = measure(stores, granted, walk, *format, &top, *head).await?.ok_or_else(nothing)?;
     drop(place);
     // Times and names are in the archive as well, and what was compressed is the same as long as the program is.
@@ -134,10 +136,8 @@ pub(super) async fn fetch(stores: &Stores, granted: &Granted<Op>) -> Result<Repl
         let reply = Reply::new(status)
             .header(ETAG, format!("\"{tag}\""))
             .header(CACHE_CONTROL, ASK_AGAIN);
-        measured
-            .warnings
-            .iter()
-            .fold(reply, |reply, text| reply.header(WARNING, warning(text)))
+        let warnings = measured.warnings.iter();
+        warnings.fold(reply, |reply, text| reply.header(WARNING, warning(text)))
     };
     // No date: a file that goes leaves the newest of the others as it was.
     if conditions.not_modified(&tag.to_string(), None)? {
@@ -160,19 +160,21 @@ pub(super) async fn fetch(stores: &Stores, granted: &Granted<Op>) -> Result<Repl
             stream: Box::pin(futures_util::stream::empty()),
         },
         _ if *head => ReplyBody::Omitted { len },
+        // Compressing is work to the end; sending is that of a download.
         Format::TarGz => ReplyBody::Unsized {
-            stream: pack::stream(plan),
+            stream: pack::stream(plan, Some(visit)),
         },
         Format::Zip | Format::Tar => ReplyBody::Stream {
             len,
-            stream: pack::stream(plan),
+            stream: pack::stream(plan, None),
         },
     };
     Ok(reply.with(body))
 }
 
 /// Walks the folder: what it holds, how long its archive will be, and whether each of its files may go out; `None` for a
-/// folder that holds nothing. Who only asks for the headers is told of what a policy would refuse, too.
+/// folder that holds nothing. Who only asks for the headers is told of what a policy would refuse, too; who has the
+/// archive already is not.
 async fn measure(
     stores: &Stores,
     granted: &Granted<Op>,
@@ -203,9 +205,9 @@ async fn measure(
                 directory += zip::central(&name, file.size, 0, file.updated_at, frames + bytes - file.size).len() as u64;
             }
             frames += format.frame(top, file);
-            if !head {
-                admit(stores, granted, file, &mut warnings).await?;
-            }
+        }
+        if !head {
+            admit(stores, granted, &page, &mut warnings).await?;
         }
     }
     if files == 0 {
@@ -223,17 +225,17 @@ async fn measure(
     }))
 }
 
-/// Whether a policy lets the bytes of a file go out.
-async fn admit(stores: &Stores, granted: &Granted<Op>, file: &Walked, warnings: &mut Vec<String>) -> Result<()> {
-    let repository = granted.existing_repository()?;
-    let view = file.view(stores, repository.id).await?;
-    let said = granted.admit_file(&view).await.map_err(|error| match error.kind() {
-        ErrorKind::Blocked => Error::new(ErrorKind::Blocked, What::File, format!("{}: {}", file.path, error.message())),
-        _ => error,
-    })?;
-    for text in said {
-        if warnings.len() < WARNINGS_MAX && !warnings.contains(&text) {
-            warnings.push(text);
+/// Asks the policies whether the files of a page may go out; adds what they warn of.
+async fn admit(stores: &Stores, granted: &Granted<Op>, page: &[Walked], warnings: &mut Vec<String>) -> Result<()> {
+    for view in views(stores, granted.existing_repository()?.id, page).await? {
+        let said = granted.admit_file(&view).await.map_err(|error| match error.kind() {
+            ErrorKind::Blocked => Error::new(ErrorKind::Blocked, What::File, format!("{}: {}", view.path, error.message())),
+            _ => error,
+        })?;
+        for text in said {
+            if warnings.len() < WARNINGS_MAX && !warnings.contains(&text) {
+                warnings.push(text);
+            }
         }
     }
     Ok(())

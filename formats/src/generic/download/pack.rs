@@ -1,13 +1,15 @@
 //! The archive itself, as it goes out.
 
-use super::walk::{Walked, changed};
+use super::walk::{Walked, changed, views};
 use super::{Format, Plan, tar, zip};
 use crate::produced::{Out, produced};
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt as _;
+use granary_storage::archives::ArchiveVisit;
 use granary_storage::blob::{Blob, ByteStream};
+use granary_storage::catalog::FileView;
 use granary_storage::{Error, Result};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -22,9 +24,10 @@ const LARGE: u64 = 64 * 1024 * 1024;
 /// How well a tar is compressed: fast, for it is done anew for everybody who asks.
 const LEVEL: Compression = Compression::fast();
 
-/// The archive of a folder.
-pub(super) fn stream(plan: Plan) -> ByteStream {
+/// The archive of a folder, which holds what is given it until it has been made.
+pub(super) fn stream(plan: Plan, visit: Option<ArchiveVisit>) -> ByteStream {
     produced(|out| async move {
+        let _until_the_end = visit;
         let packer = (plan.format == Format::TarGz).then(|| GzEncoder::new(Vec::new(), LEVEL));
         let mut to = Pieces {
             out,
@@ -35,7 +38,10 @@ pub(super) fn stream(plan: Plan) -> ByteStream {
         let checksums = files(&plan, &mut to).await?;
         match plan.format {
             Format::Zip => directory(&plan, &checksums, &mut to).await?,
-            Format::Tar | Format::TarGz => to.write(Bytes::from_static(tar::END)).await?,
+            Format::Tar | Format::TarGz => {
+                unchanged(&plan).await?;
+                to.write(Bytes::from_static(tar::END)).await?;
+            }
         }
         to.finish().await
     })
@@ -45,8 +51,8 @@ pub(super) fn stream(plan: Plan) -> ByteStream {
 async fn files(plan: &Plan, to: &mut Pieces) -> Result<Vec<u32>> {
     let (mut walk, mut checksums) = (plan.walk(), Vec::new());
     while let Some(page) = walk.next().await? {
-        for walked in page {
-            let blob = walked.view(&plan.stores, plan.repository).await?.blob;
+        let views = views(&plan.stores, plan.repository, &page).await?;
+        for (walked, FileView { blob, .. }) in page.into_iter().zip(views) {
             let name = in_archive(plan, &walked);
             let header = match plan.format {
                 Format::Zip => {
@@ -92,6 +98,16 @@ async fn directory(plan: &Plan, checksums: &[u32], to: &mut Pieces) -> Result<()
         return Err(changed());
     }
     to.write(zip::end(files, offset, size).into()).await
+}
+
+/// Looks at the folder once more: its files were looked up a page at a time, some of them long before they were sent.
+async fn unchanged(plan: &Plan) -> Result<()> {
+    let mut walk = plan.walk();
+    while walk.next().await?.is_some() {}
+    match walk.seen() == plan.seen {
+        true => Ok(()),
+        false => Err(changed()),
+    }
 }
 
 /// The checksum of a blob, put together from those of its pieces, of which a large blob has many.

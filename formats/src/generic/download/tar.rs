@@ -31,13 +31,24 @@ pub(super) fn header(name: &str, size: u64, updated_at: Millis) -> Vec<u8> {
         headers.extend(records);
         headers.extend(vec![0; padding]);
     }
-    // Who does not know attributes finds the file under the end of its name.
-    let short = match plain {
-        true => name.as_bytes(),
-        false => &name.as_bytes()[name.len().saturating_sub(NAME_MAX)..],
-    };
-    headers.extend(ustar(short, EntryType::Regular, size, updated_at));
+    headers.extend(ustar(short(name).as_bytes(), EntryType::Regular, size, updated_at));
     headers
+}
+
+/// The name under which who does not know attributes finds the file: the last folders of its path that fit, and all of
+/// their names. Part of one could be two dots, and lead upwards.
+fn short(name: &str) -> &str {
+    if name.len() <= NAME_MAX {
+        return name;
+    }
+    let earliest = name.len() - NAME_MAX;
+    // A slash right before the last bytes that fit leaves whole names, too.
+    let whole = name.bytes().enumerate().skip(earliest - 1).find(|(_, byte)| *byte == b'/');
+    match whole {
+        Some((slash, _)) if slash + 1 < name.len() => &name[slash + 1..],
+        // One name that does not fit: its end, which is far longer than dots that mean something.
+        _ => &name[name.ceil_char_boundary(earliest)..],
+    }
 }
 
 fn ustar(name: &[u8], kind: EntryType, size: u64, updated_at: Millis) -> [u8; BLOCK as usize] {

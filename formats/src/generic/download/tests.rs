@@ -149,7 +149,7 @@ async fn while_changing(world: &World, format: Format, change: impl AsyncFnOnce(
     let mut walk = plan.walk();
     while walk.next().await.unwrap().is_some() {}
     plan.seen = walk.seen();
-    let mut stream = pack::stream(plan);
+    let mut stream = pack::stream(plan, None);
     let mut sent = vec![stream.next().await.unwrap()];
     change().await;
     while let Some(piece) = stream.next().await {
@@ -281,6 +281,20 @@ fn an_archive_is_called_after_its_folder() {
 }
 
 proptest! {
+    #[test]
+    fn who_knows_no_attributes_is_led_nowhere_else(name in "[a-c.ä]{1,40}(/[a-c.ä]{1,130}){0,9}") {
+        prop_assume!(name.split('/').all(|segment| !segment.trim_matches('.').is_empty()));
+        let header = tar::header(&name, 1, 0);
+        let short = ::tar::Header::from_byte_slice(&header[header.len() - 512..]).path_bytes().into_owned();
+        let short = String::from_utf8(short).unwrap();
+        prop_assert!(name.ends_with(&short) && !short.is_empty());
+        prop_assert!(short.split('/').all(|segment| segment != ".." && segment != "." && !segment.is_empty()), "{short}");
+        // Whole names, unless not even the last one fits.
+        let last = name.rsplit('/').next().unwrap();
+        let whole = name == short || name.ends_with(&["/", &short].concat());
+        prop_assert!(whole || (last.len() > 100 && last.ends_with(&short)));
+    }
+
     #[test]
     fn a_tar_says_any_name_and_size(name in "[a-zäß日 ./]{1,300}", size in prop_oneof![0..1000_u64, Just(0o77_777_777_777), any::<u64>()]) {
         let header = tar::header(&name, size, 1_700_000_000_000);

@@ -21,15 +21,20 @@ pub(super) struct Walked {
 }
 
 impl Walked {
-    /// The file with its bytes, as it was when it was walked by.
-    ///
-    /// # Errors
-    /// `Conflict`/`File` when it is another one by now, or none.
-    pub(super) async fn view(&self, stores: &Stores, repository: RepositoryId) -> Result<FileView> {
-        let view = stores.catalog.file(repository, self.path.clone()).await?;
-        view.filter(|view| !view.damaged && view.blob.digest == self.digest && view.blob.size == self.size)
-            .ok_or_else(changed)
+    fn is(&self, view: &FileView) -> bool {
+        !view.damaged && view.path == self.path && view.blob.digest == self.digest && view.blob.size == self.size
     }
+}
+
+/// The files of a page with their bytes, in its order, as they were when they were walked by.
+///
+/// # Errors
+/// `Conflict`/`File` when one is another by now, or none.
+pub(super) async fn views(stores: &Stores, repository: RepositoryId, page: &[Walked]) -> Result<Vec<FileView>> {
+    let paths = page.iter().map(|walked| walked.path.clone()).collect();
+    let views = stores.catalog.files(repository, paths).await?;
+    let same = views.len() == page.len() && page.iter().zip(&views).all(|(walked, view)| walked.is(view));
+    if same { Ok(views) } else { Err(changed()) }
 }
 
 /// What was begun cannot be ended as it was announced.

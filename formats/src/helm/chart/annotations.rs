@@ -176,7 +176,6 @@ fn images(what: &str, name: &str, text: &str, limits: &Limits) -> Result<One> {
             path: parts.as_ref().map(|parts| parts.path.clone()),
             tag: parts.as_ref().and_then(|parts| parts.tag.clone()),
             digest: parts.and_then(|parts| parts.digest),
-            target: None,
         });
     }
     Ok(said)

@@ -8,7 +8,8 @@ use super::header::{BLOCK, check_sum, dialect, has_type_of_file, is_folder_by_mo
 use super::parts::{Kept, Part};
 use super::path::{Path, is_drive, shown};
 use granary_storage::limits::Limits;
-use granary_storage::{Error, ErrorKind, Result, What};
+use granary_storage::{Digest, Error, ErrorKind, Result, What};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 use tar::{EntryType, Header, PaxExtensions};
@@ -17,6 +18,8 @@ use tar::{EntryType, Header, PaxExtensions};
 const LONG_NAME_MAX: u64 = 4096;
 const ATTRIBUTES_MAX: u64 = 64 * 1024;
 const CHART_YAML: &str = "Chart.yaml";
+/// Bytes that a file stands for when it is kept, besides its path and its content: nobody gets an empty one for nothing.
+const KEPT_FILE: u64 = 256;
 
 /// What is kept of an archive.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ pub(super) struct Walk {
     blank: bool,
     ahead: Ahead,
     top: Option<String>,
+    /// The paths of the files that came, as digests, so that long ones take no more memory than short ones.
+    seen: HashSet<Digest>,
     found: Option<Found>,
     wanted: Option<Part>,
     /// The name of the wanted file that is coming.
@@ -96,6 +101,7 @@ impl Walk {
             blank: false,
             ahead: Ahead::default(),
             top: None,
+            seen: HashSet::new(),
             found: None,
             wanted,
             coming: String::new(),
@@ -297,14 +303,15 @@ impl Walk {
             Some(_) => {}
             None => self.top = Some(top.clone()),
         }
+        // Helm uses the last one, and most others the first. The entries are counted, so these are as well.
+        if !folder && !self.seen.insert(Digest::sha256(path.segments.join("/").as_bytes())) {
+            return Err(fault(format!("the file {} stands twice in the archive", path.shown)));
+        }
         if !folder && self.wanted.is_some_and(|part| part.takes(&path.segments[1..])) {
             return self.want(path.segments[1..].join("/"), size);
         }
         if folder || path.segments.len() != 2 || path.segments[1] != CHART_YAML {
             return Ok(Content::Nothing);
-        }
-        if self.found.is_some() {
-            return Err(fault("Chart.yaml stands twice in the archive"));
         }
         if size > self.limits.chart_metadata_bytes {
             return Err(fault(format!(
@@ -319,9 +326,9 @@ impl Walk {
         Ok(Content::ChartYaml { modified })
     }
 
-    /// A file of the part that is wanted. All of them together are held to what one file may be.
+    /// A file of the part that is wanted. All of them together, with their paths, are held to what one file may be.
     fn want(&mut self, name: String, size: u64) -> Result<Content> {
-        self.kept_bytes += size;
+        self.kept_bytes += size + name.len() as u64 + KEPT_FILE;
         let most = self.limits.chart_file_bytes;
         if self.kept_bytes > most {
             let sentence = format!("the files that were asked for are larger than {most} bytes together; pull the chart to read them");

@@ -1,8 +1,12 @@
 //! Archives that Helm reads otherwise than others do, or not to the end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::inspect::Reader;
+use super::parts::Part;
 use super::tests::{MODIFIED, Packed, attributes, chart_yaml, gzip, read, read_with, refused};
+use granary_storage::ErrorKind;
 use granary_storage::limits::Limits;
+use std::sync::Arc;
 use tar::{EntryType, Header};
 
 /// What helm makes of each of these is another chart than the one that is listed: Go's reader decides otherwise.
@@ -170,4 +174,65 @@ fn members_of_an_archive_are_counted() {
     let mut wrong = [&packed[..], &packed].concat();
     wrong[packed.len() - 8] ^= 1;
     refused(&wrong, "damaged or cut off");
+}
+
+/// A file whose name an attribute says, so that it may be long.
+fn named(packed: Packed, name: &str) -> Packed {
+    packed
+        .entry(EntryType::XHeader, b"x", &attributes(&format!("path={name}")))
+        .file("web/x", "")
+}
+
+#[test]
+fn a_file_that_stands_twice_is_refused() {
+    let chart = || Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", ""));
+    let twice = "the file \"web/values.yaml\" stands twice in the archive";
+    refused(
+        &chart().file("web/values.yaml", "a: 1").file("web/values.yaml", "a: 2").pack(),
+        twice,
+    );
+    refused(
+        &chart().file("web\\values.yaml", "a: 1").file("web/values.yaml", "a: 1").pack(),
+        twice,
+    );
+    refused(&named(chart().file("web/values.yaml", ""), "web/values.yaml").pack(), twice);
+    // A folder may be told of as often as there is something in it.
+    let folders = chart()
+        .entry(EntryType::Directory, b"web/a/", b"")
+        .file("web/a/x", "")
+        .entry(EntryType::Directory, b"web/a/", b"")
+        .file("web/a/y", "");
+    read(&folders.pack()).unwrap();
+}
+
+#[test]
+fn a_path_has_at_most_1024_bytes() {
+    let chart = || Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", ""));
+    let long = |bytes: usize| format!("web/{}", "x".repeat(bytes - 4));
+    read(&named(chart(), &long(1024)).pack()).unwrap();
+    refused(&named(chart(), &long(1025)).pack(), "is longer than 1024 bytes");
+    refused(&named(chart(), &format!("{}/", long(1024))).pack(), "is longer than 1024 bytes");
+}
+
+#[test]
+fn names_of_files_that_are_kept_count_as_their_content_does() {
+    let keep = |files: usize, part: Option<Part>| {
+        let mut packed = Packed::default().file("web/Chart.yaml", chart_yaml("web", "1.2.3", ""));
+        for number in 0..files {
+            packed = named(packed, &format!("web/{number:01000}"));
+        }
+        let limits = Limits {
+            chart_file_bytes: 20_000,
+            ..Limits::default()
+        };
+        let mut reader = Reader::new(Arc::new(limits), part);
+        reader.push(&packed.pack())?;
+        reader.finish()
+    };
+    assert_eq!(keep(10, Some(Part::Everything)).unwrap().kept.len(), 11);
+    let error = keep(20, Some(Part::Everything)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    assert!(error.message().contains("larger than 20000 bytes together"), "{error}");
+    // Where none is kept none counts.
+    keep(20, None).unwrap();
 }

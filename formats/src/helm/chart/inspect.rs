@@ -34,19 +34,11 @@ pub(crate) struct Inspected {
 }
 
 impl Inspected {
-    /// What the catalog keeps of it, in a registry that its users know as `host`.
+    /// What the catalog keeps of it.
     ///
     /// # Errors
     /// `Invalid`/`Tag` for a version that no tag can hold.
-    pub(crate) fn facts(&self, provenance: Option<Digest>, host: Option<&str>) -> Result<ChartFacts> {
-        let mut images = self.said.images.clone();
-        for image in &mut images {
-            if let (Some(registry), Some(path), Some(host)) = (&image.registry, &image.path, host)
-                && registry.eq_ignore_ascii_case(host)
-            {
-                image.target = path.parse().ok();
-            }
-        }
+    pub(crate) fn facts(&self, provenance: Option<Digest>) -> Result<ChartFacts> {
         Ok(ChartFacts {
             name: self.metadata.name.clone(),
             version: self.metadata.version.clone(),
@@ -56,7 +48,7 @@ impl Inspected {
             provenance,
             metadata: self.metadata.to_json(),
             labels: self.said.labels.clone(),
-            images,
+            images: self.said.images.clone(),
         })
     }
 }

@@ -3,6 +3,9 @@
 use super::fault;
 use granary_storage::Result;
 
+/// Bytes of a path, at most. Charts use a tenth of it, and what is told of a file repeats its path.
+const PATH_MAX: usize = 1024;
+
 /// A name in the archive that leads nowhere but into the chart.
 pub(super) struct Path {
     pub(super) segments: Vec<String>,
@@ -15,6 +18,9 @@ impl Path {
     pub(super) fn read(raw: &[u8]) -> Result<Self> {
         let shown = shown(raw);
         let refuse = |why: &str| Err(fault(format!("the archive holds the path {shown}, which {why}")));
+        if raw.len() > PATH_MAX {
+            return refuse(&format!("is longer than {PATH_MAX} bytes"));
+        }
         let Ok(text) = std::str::from_utf8(raw) else {
             return refuse("is not UTF-8");
         };

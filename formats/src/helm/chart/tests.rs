@@ -284,8 +284,8 @@ fn a_bomb_is_refused_before_it_goes_off() {
     header.set_cksum();
     refused(&gzip(header.as_bytes()), "when it is unpacked");
     let mut many = Packed::default();
-    for _ in 0..10_001 {
-        many = many.file("web/x", "");
+    for number in 0..10_001 {
+        many = many.file(&format!("web/{number}"), "");
     }
     refused(&many.pack(), "more than 10000 entries");
 }

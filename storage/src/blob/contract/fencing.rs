@@ -10,6 +10,7 @@ on_every_store![
     an_older_writer_that_is_dropped_leaves_the_newer_ones_bytes_alone,
     only_the_newest_of_many_writers_has_the_upload,
     a_writer_whose_upload_was_discarded_can_not_go_on,
+    a_writer_that_is_fenced_can_not_go_on_and_leaves_what_was_acknowledged,
 ];
 
 const HEAD: &[u8] = b"acknowledged, ";
@@ -126,4 +127,19 @@ async fn a_writer_whose_upload_was_discarded_can_not_go_on(store: &dyn BlobStore
             assert_empty(store).await;
         }
     }
+}
+
+async fn a_writer_that_is_fenced_can_not_go_on_and_leaves_what_was_acknowledged(store: &dyn BlobStore) {
+    for size in PROGRESS {
+        let id = parked(store, HEAD).await;
+        let mut older = resume(store, id, HEAD.len()).await;
+        older.write(noise(1, size)).await.unwrap();
+        store.fence(id).await.unwrap();
+        assert_eq!(refusal(older.park().await), TAKEN_OVER);
+        // Nobody has it, and there is nothing to stop.
+        store.fence(id).await.unwrap();
+        assert!(store.upload_size(id).await.unwrap().unwrap() >= HEAD.len() as u64);
+        completes(store, resume(store, id, HEAD.len()).await).await;
+    }
+    store.fence(UploadId::random()).await.unwrap();
 }

@@ -92,8 +92,10 @@ impl Inner {
     /// Stops the writer that this process has open for `upload`, if any, and waits for the write it is in.
     fn fence(&self, upload: UploadId) {
         let older = lock(&self.open).remove(&upload);
-        if let Some(sink) = older.and_then(|sink| sink.upgrade()) {
-            lock(&sink).fence();
+        if let Some(sink) = older.and_then(|sink| sink.upgrade())
+            && let Some(parked) = lock(&sink).fence()
+        {
+            self.parked.insert(upload, parked);
         }
     }
 
@@ -160,6 +162,15 @@ impl BlobStore for FsStore {
             }
         });
         Ok(Box::new(writer::Writer::new(self.0.clone(), upload, sink.await?)))
+    }
+
+    async fn fence(&self, upload: UploadId) -> Result<()> {
+        let store = self.0.clone();
+        blocking(move || {
+            store.fence(upload);
+            Ok(())
+        })
+        .await
     }
 
     async fn discard(&self, upload: UploadId) -> Result<()> {

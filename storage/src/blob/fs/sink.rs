@@ -63,8 +63,11 @@ pub(super) struct Sink {
     /// Opened with the first byte. While it is here, the file at `path` is this sink's and no other's.
     file: Option<Box<dyn DiskFile>>,
     sums: Sums,
-    /// Bytes that the file and the sums hold.
+    /// Bytes that the file holds.
     written: u64,
+    /// Bytes at its start that the sums have yet to take in. They are read once it is known which sums are wanted, and
+    /// not for who only looks.
+    unread: u64,
     /// Whether the file has been taken over, or is past repair.
     dead: Option<Dead>,
 }
@@ -84,6 +87,7 @@ impl Sink {
             file: None,
             sums: Sums::new(algorithm),
             written: 0,
+            unread: 0,
             dead: None,
         }
     }
@@ -119,9 +123,9 @@ impl Sink {
         let usable = parked.filter(|parked| {
             (parked.sums.hasher.algorithm(), parked.offset, parked.modified) == (algorithm, written, Some(modified)) && length == written
         });
-        let sums = match usable {
-            Some(parked) => parked.sums,
-            None => sum_file(&mut *file, Sums::new(algorithm), written)?,
+        let (sums, unread) = match usable {
+            Some(parked) => (parked.sums, 0),
+            None => (Sums::new(algorithm), written),
         };
         file.seek(SeekFrom::Start(written))?;
         Ok(Self {
@@ -130,13 +134,32 @@ impl Sink {
             file: Some(file),
             sums,
             written,
+            unread,
             dead: None,
         })
     }
 
+    /// Reads what the sums have yet to take in.
+    fn catch_up(&mut self) -> Result<()> {
+        self.alive()?;
+        let (unread, sums) = (self.unread, self.sums.clone());
+        if unread == 0 {
+            return Ok(());
+        }
+        // Reading from the start to the end leaves the file where the next byte belongs; half way it does not.
+        match self.open().and_then(|file| sum_file(file, sums, unread)) {
+            Ok(sums) => (self.sums, self.unread) = (sums, 0),
+            Err(error) => {
+                self.dead = Some(Dead::Broken);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// (1) Writes the next bytes, hashing them.
     pub(super) fn absorb(&mut self, bytes: &[u8]) -> Result<()> {
-        self.alive()?;
+        self.catch_up()?;
         self.sums.update(bytes);
         let done = self.open().and_then(|file| Ok(file.write_all(bytes)?));
         match done {
@@ -153,35 +176,23 @@ impl Sink {
         if self.sums.file.is_some() {
             return Ok(());
         }
-        let fresh = Sums {
+        self.sums = Sums {
             file: Some(FileSummer::default()),
             ..Sums::new(self.sums.hasher.algorithm())
         };
-        if self.written == 0 {
-            self.sums = fresh;
-            return Ok(());
-        }
-        let written = self.written;
-        // Reading from the start to the end leaves the file where the next byte belongs; half way it does not.
-        match self.open().and_then(|file| sum_file(file, fresh, written)) {
-            Ok(sums) => self.sums = sums,
-            Err(error) => {
-                self.dead = Some(Dead::Broken);
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.unread = self.written;
+        self.catch_up()
     }
 
-    /// The state to keep until the next request. Closes the file.
-    pub(super) fn park(&mut self) -> Result<Parked> {
+    /// The state to keep until the next request, where there is any. Closes the file.
+    pub(super) fn park(&mut self) -> Result<Option<Parked>> {
         self.alive()?;
         let modified = self.file.take().and_then(|file| Some(file.stat().ok()?.modified));
-        Ok(Parked {
+        Ok((self.unread == 0).then(|| Parked {
             sums: self.sums.clone(),
             offset: self.written,
             modified,
-        })
+        }))
     }
 
     /// Bytes held.
@@ -189,10 +200,12 @@ impl Sink {
         self.written
     }
 
-    /// Refuses everything from now on: a newer request owns the upload.
-    pub(super) fn fence(&mut self) {
+    /// Refuses everything from now on: a newer request owns the upload, and need not read what this one has read.
+    pub(super) fn fence(&mut self) -> Option<Parked> {
+        let parked = self.file.is_some().then(|| self.park().ok().flatten()).flatten();
         self.file = None;
         self.dead = Some(Dead::TakenOver);
+        parked
     }
 
     /// Throws the upload away. What a newer writer has made of it stays: it is not this sink's.

@@ -94,8 +94,9 @@ impl BlobWriter for Writer {
             if let Some(rest) = rest {
                 sink.absorb(&rest)?;
             }
-            let parked = sink.park()?;
-            store.parked.insert(upload, parked);
+            if let Some(parked) = sink.park()? {
+                store.parked.insert(upload, parked);
+            }
             Ok(())
         })
         .await?;

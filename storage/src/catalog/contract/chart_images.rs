@@ -10,6 +10,7 @@ on_each_database!(
     labels_that_come_from_elsewhere_stay,
     images_are_told_in_their_order_as_the_chart_has_them,
     an_image_is_here_once_it_is_and_as_long_as_it_is,
+    an_image_is_here_while_the_registry_has_the_name_that_the_chart_says,
     an_image_is_shown_to_who_may_read_it,
     an_image_that_a_chart_runs_can_be_deleted,
 );
@@ -32,17 +33,24 @@ impl NewManifest {
     }
 }
 
+/// As what its users know the registry.
+const HOST: &str = "registry.example";
+
+#[expect(clippy::unnecessary_wraps, reason = "as the catalog takes it")]
+fn host(name: &str) -> Option<Arc<str>> {
+    Some(name.into())
+}
+
 /// An image of this registry, or of another one.
 fn image(target: Option<&str>, tag: Option<&str>, digest: Option<Digest>) -> ChartImage {
-    let registry = if target.is_some() { "registry.example" } else { "docker.io" };
+    let registry = if target.is_some() { HOST } else { "docker.io" };
     ChartImage {
         name: "server".into(),
         image: "as written".into(),
         registry: Some(registry.into()),
-        path: Some("acme/server".into()),
+        path: Some(target.unwrap_or("acme/server").into()),
         tag: tag.map(str::to_owned),
         digest,
-        target: target.map(name),
     }
 }
 
@@ -59,7 +67,7 @@ async fn said(catalog: &Catalog, repository: RepositoryId, version: &str) -> Lab
 
 /// What is here of the only image of the chart `one`.
 async fn here(catalog: &Catalog, repository: RepositoryId, visible: Visible) -> Option<(String, Digest)> {
-    let images = catalog.chart_images(repository, digest("one"), visible).await.unwrap();
+    let images = catalog.chart_images(repository, digest("one"), host(HOST), visible).await.unwrap();
     let [only] = images.as_slice() else { panic!("{images:?}") };
     only.here.as_ref().map(|(name, digest)| (name.to_string(), *digest))
 }
@@ -108,7 +116,6 @@ async fn images_are_told_in_their_order_as_the_chart_has_them(database: &TestDat
         path: None,
         tag: None,
         digest: None,
-        target: None,
     };
     let images = [
         image(None, Some("1.0"), Some(digest("elsewhere"))),
@@ -121,10 +128,13 @@ async fn images_are_told_in_their_order_as_the_chart_has_them(database: &TestDat
         chart(api, "two", "2.0.0", "archive").saying(Labels::default(), &images[..1]),
     )
     .await;
-    let told = catalog.chart_images(api, digest("one"), everything()).await.unwrap();
+    let told = catalog.chart_images(api, digest("one"), host(HOST), everything()).await.unwrap();
     assert_eq!(told.iter().map(|view| view.image.clone()).collect::<Vec<_>>(), images);
     assert!(told.iter().all(|view| view.here.is_none()));
-    assert_eq!(catalog.chart_images(api, digest("none"), everything()).await.unwrap(), []);
+    assert_eq!(
+        catalog.chart_images(api, digest("none"), host(HOST), everything()).await.unwrap(),
+        []
+    );
     // A chart that is in the trash and comes back says it once.
     catalog.delete_artifact(api, digest("one"), somebody()).await.unwrap();
     push(catalog, chart(api, "one", "1.0.0", "archive").saying(Labels::default(), &images)).await;
@@ -160,6 +170,29 @@ async fn an_image_is_here_once_it_is_and_as_long_as_it_is(database: &TestDatabas
     );
     catalog.delete_artifact(server, digest("second"), somebody()).await.unwrap();
     assert_eq!(here(catalog, api, everything()).await, None);
+}
+
+async fn an_image_is_here_while_the_registry_has_the_name_that_the_chart_says(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (api, server) = (repository(catalog, "acme/api").await, repository(catalog, "acme/server").await);
+    push(catalog, manifest(server, "image").tagged(&["1.0"])).await;
+    let named = image(Some("acme/server"), Some("1.0"), None);
+    push(catalog, chart(api, "one", "1.0.0", "archive").saying(Labels::default(), &[named])).await;
+    let found = Some(("acme/server".parse().unwrap(), digest("image")));
+    for (known_as, expected) in [
+        (host(HOST), found.clone()),
+        (host("Registry.Example"), found.clone()),
+        (host("other.example"), None),
+        (host("registry.example:5000"), None),
+        (None, None),
+        (host(HOST), found),
+    ] {
+        let images = catalog
+            .chart_images(api, digest("one"), known_as.clone(), everything())
+            .await
+            .unwrap();
+        assert_eq!(images[0].here, expected, "{known_as:?}");
+    }
 }
 
 async fn an_image_is_shown_to_who_may_read_it(database: &TestDatabase) {

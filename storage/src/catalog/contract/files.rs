@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 on_each_database!(
     a_file_is_found_by_its_path_with_all_there_is_to_know,
+    files_are_found_by_their_paths_as_each_of_them_is,
     the_same_content_again_changes_nothing,
     what_was_read_once_is_not_read_again_after_a_change,
     other_content_takes_the_place_and_the_history_remembers,
@@ -151,6 +152,24 @@ async fn what_was_read_once_is_not_read_again_after_a_change(database: &TestData
     let deleted = catalog.delete_file(firmware, path("fw.bin"), Condition::Always, somebody());
     assert!(deleted.await.unwrap());
     assert_eq!(at(catalog, firmware, "fw.bin").await, None);
+}
+
+async fn files_are_found_by_their_paths_as_each_of_them_is(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (firmware, api) = (files(catalog).await, repository(catalog, "acme/api").await);
+    // More than any page, to see that a statement takes so many.
+    let many: Vec<_> = (0..600).map(|number| path(&format!("none/{number}"))).collect();
+    for at in ["b", "a/2", "a/1", "Ü", "not asked for"] {
+        put(catalog, firmware, at, at).await;
+    }
+    put(catalog, api, "c", "elsewhere").await;
+    let asked = ["Ü", "a/1", "b", "c", "a/2"].map(path);
+    let found = catalog.files(firmware, [&many[..], &asked].concat()).await.unwrap();
+    let mut one_by_one = Vec::new();
+    for at in ["a/1", "a/2", "b", "Ü"] {
+        one_by_one.extend(catalog.file(firmware, path(at)).await.unwrap());
+    }
+    assert_eq!(found, one_by_one);
 }
 
 async fn the_same_content_again_changes_nothing(database: &TestDatabase) {

@@ -131,8 +131,13 @@ async fn the_blob_and_the_file_of_an_upload_are_remembered_with_their_commits(da
     catalog.land_tus_file(session.id, Arc::new(refused)).await.unwrap_err();
     assert!(!find().await.done, "a refusal is not the end");
     let stored = catalog.land_tus_file(session.id, Arc::new(file(false))).await.unwrap();
-    assert_eq!(stored, FileStored::Created);
+    assert_eq!(stored, Some(FileStored::Created));
     assert!(find().await.done);
+    // Once: what stands there afterwards may be somebody else's.
+    assert_eq!(catalog.land_tus_file(session.id, Arc::new(file(true))).await.unwrap(), None);
+    catalog.forget_tus_upload(session.id).await.unwrap();
+    let cancelled = catalog.land_tus_file(session.id, Arc::new(file(true))).await.unwrap_err();
+    assert_eq!((cancelled.kind(), cancelled.what()), (ErrorKind::NotFound, What::Upload));
 }
 
 /// A part with so many bytes of seven.

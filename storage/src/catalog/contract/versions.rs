@@ -12,6 +12,7 @@ on_each_database!(
     a_deprecation_is_said_of_the_version_alone,
     what_is_said_already_changes_nothing,
     provenance_that_came_later_is_kept_beside_the_manifest,
+    provenance_beside_a_manifest_gives_its_place_to_another,
     provenance_is_kept_for_the_chart_that_it_was_meant_for_alone,
     a_manifest_that_something_refers_to_is_not_replaced_to_add_provenance,
     what_is_not_listed_is_told_with_its_reason,
@@ -245,6 +246,7 @@ fn late(repository: RepositoryId, chart: &str, provenance: &str) -> Arc<LateProv
         tag: tag("1.0.0"),
         chart: digest(chart),
         provenance: digest(provenance),
+        over: None,
         by: somebody(),
     })
 }
@@ -276,6 +278,44 @@ async fn provenance_that_came_later_is_kept_beside_the_manifest(database: &TestD
     assert_eq!(catalog.unlink_blob(api, signed, somebody()).await.unwrap(), Deleted::Done);
 }
 
+async fn provenance_beside_a_manifest_gives_its_place_to_another(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let api = repository(catalog, "acme/api").await;
+    push(catalog, chart(api, "one", "1.0.0", "archive").tagged(&["1.0.0"])).await;
+    for text in ["signed", "signed by another", "signed by a third"] {
+        push_blob(catalog, api, text).await;
+    }
+    let over = |known: &str, new: &str| {
+        let over = Some(digest(known));
+        Arc::new(LateProvenance {
+            over,
+            ..late(api, "one", new).as_ref().clone()
+        })
+    };
+    // There is none whose place it could take.
+    let refused = (ErrorKind::Conflict, What::Tag);
+    assert_eq!(refusal(catalog.keep_provenance(over("signed", "signed by another")).await), refused);
+    catalog.keep_provenance(late(api, "one", "signed")).await.unwrap();
+    let before = (generation(catalog, "acme").await, events_after(catalog, 0).await.len());
+    catalog.keep_provenance(over("signed", "signed by another")).await.unwrap();
+    assert!(generation(catalog, "acme").await > before.0);
+    assert_eq!(
+        catalog.charts_of(api).await.unwrap()[0].provenance,
+        Some(digest("signed by another"))
+    );
+    let event = catalog.events(0, 10_000).await.unwrap().pop().unwrap();
+    assert_eq!(event.kind, "chart.vouched");
+    assert!(event.body.contains(&format!("\"was\":\"{}\"", digest("signed"))), "{}", event.body);
+    // Who looked at the one of before comes too late.
+    assert_eq!(refusal(catalog.keep_provenance(over("signed", "signed by a third")).await), refused);
+    // Only what stands there now is held alive.
+    assert_eq!(catalog.unlink_blob(api, digest("signed"), somebody()).await.unwrap(), Deleted::Done);
+    assert_eq!(
+        catalog.unlink_blob(api, digest("signed by another"), somebody()).await.unwrap(),
+        Deleted::InUse(vec![digest("one")])
+    );
+}
+
 async fn provenance_is_kept_for_the_chart_that_it_was_meant_for_alone(database: &TestDatabase) {
     let catalog = &database.catalog;
     let api = repository(catalog, "acme/api").await;
@@ -284,7 +324,10 @@ async fn provenance_is_kept_for_the_chart_that_it_was_meant_for_alone(database: 
         push_blob(catalog, api, text).await;
     }
     let over = |content: &str| NewManifest {
-        over: Over::Unreferred(digest("one")),
+        over: Over::Unreferred {
+            manifest: digest("one"),
+            provenance: None,
+        },
         ..chart(api, content, "1.0.0", "archive").tagged(&["1.0.0"]).vouched("signed")
     };
     // Another manifest took its place meanwhile, or it was deleted: by neither way does it come back.
@@ -310,7 +353,10 @@ async fn a_manifest_that_something_refers_to_is_not_replaced_to_add_provenance(d
     let catalog = &database.catalog;
     let api = repository(catalog, "acme/api").await;
     let over = |content: &str| NewManifest {
-        over: Over::Unreferred(digest("one")),
+        over: Over::Unreferred {
+            manifest: digest("one"),
+            provenance: None,
+        },
         ..chart(api, content, "1.0.0", "archive").tagged(&["1.0.0"]).vouched("signed")
     };
     let one = push(catalog, chart(api, "one", "1.0.0", "archive").tagged(&["1.0.0"])).await;

@@ -11,14 +11,12 @@ use crate::access::Visible;
 use crate::digest::Digest;
 use crate::name::RepositoryName;
 use diesel::prelude::*;
+use std::sync::Arc;
 
 /// The tag that a reference means that has none.
 const LATEST: &str = "latest";
 
-type Row = (
-    (String, String),
-    (Option<String>, Option<String>, Option<String>, Option<String>, Option<String>),
-);
+type Row = ((String, String), (Option<String>, Option<String>, Option<String>, Option<String>));
 
 /// Puts on record what a chart says it runs, in the place of what was there.
 pub(super) fn store_chart_images(c: &mut Conn, repository: i64, digest: &str, images: &[ChartImage]) -> Outcome<()> {
@@ -35,14 +33,19 @@ pub(super) fn store_chart_images(c: &mut Conn, repository: i64, digest: &str, im
                 (chart_image::registry.eq(&image.registry), chart_image::path.eq(&image.path)),
                 chart_image::tag.eq(&image.tag),
                 chart_image::image_digest.eq(image.digest.map(|digest| digest.to_string())),
-                chart_image::target.eq(image.target.as_ref().map(RepositoryName::as_str)),
             ))
             .execute(c)?;
     }
     Ok(())
 }
 
-pub(crate) fn chart_images(c: &mut Conn, repository: &RepositoryId, digest: &Digest, visible: &Visible) -> Outcome<Vec<ChartImageView>> {
+pub(crate) fn chart_images(
+    c: &mut Conn,
+    repository: &RepositoryId,
+    digest: &Digest,
+    host: &Option<Arc<str>>,
+    visible: &Visible,
+) -> Outcome<Vec<ChartImageView>> {
     super::dialect::snapshot(c, |c| {
         let rows = chart_image::table
             .filter(chart_image::repository.eq(repository.0))
@@ -55,12 +58,11 @@ pub(crate) fn chart_images(c: &mut Conn, repository: &RepositoryId, digest: &Dig
                     chart_image::path,
                     chart_image::tag,
                     chart_image::image_digest,
-                    chart_image::target,
                 ),
             ))
             .load::<Row>(c)?;
         rows.into_iter()
-            .map(|((name, image), (registry, path, tag, digest, target))| {
+            .map(|((name, image), (registry, path, tag, digest))| {
                 let image = ChartImage {
                     name,
                     image,
@@ -68,9 +70,8 @@ pub(crate) fn chart_images(c: &mut Conn, repository: &RepositoryId, digest: &Dig
                     path,
                     tag,
                     digest: digest.as_deref().map(parse).transpose()?,
-                    target: target.as_deref().map(parse).transpose()?,
                 };
-                let here = here(c, &image, visible)?;
+                let here = here(c, &image, host.as_deref(), visible)?;
                 Ok(ChartImageView { image, here })
             })
             .collect()
@@ -78,13 +79,23 @@ pub(crate) fn chart_images(c: &mut Conn, repository: &RepositoryId, digest: &Dig
 }
 
 /// The live manifest that an image's reference leads to, where it is visible.
-fn here(c: &mut Conn, image: &ChartImage, visible: &Visible) -> Outcome<Option<(RepositoryName, Digest)>> {
-    let found = match (&image.target, &image.digest) {
+fn here(c: &mut Conn, image: &ChartImage, host: Option<&str>, visible: &Visible) -> Outcome<Option<(RepositoryName, Digest)>> {
+    let found = match (target(image, host), &image.digest) {
         (None, None) => None,
         (target, Some(digest)) => by_digest(c, target.as_ref(), digest, visible)?,
-        (Some(target), None) => by_tag(c, target, image.tag.as_deref().unwrap_or(LATEST), visible)?,
+        (Some(target), None) => by_tag(c, &target, image.tag.as_deref().unwrap_or(LATEST), visible)?,
     };
     found.map(|(name, digest)| Ok((parse(&name)?, parse(&digest)?))).transpose()
+}
+
+/// The repository here that an image's reference names, in a registry that its users know as `host`; `None` when it names
+/// another one. Asked each time: a registry may get another name, and its charts stay.
+fn target(image: &ChartImage, host: Option<&str>) -> Option<RepositoryName> {
+    let (registry, path) = (image.registry.as_deref()?, image.path.as_deref()?);
+    if !registry.eq_ignore_ascii_case(host?) {
+        return None;
+    }
+    path.parse().ok()
 }
 
 fn by_tag(c: &mut Conn, target: &RepositoryName, tag: &str, visible: &Visible) -> Outcome<Option<(String, String)>> {

@@ -1,12 +1,13 @@
 //! What may take the place of a chart that was published, and what a chart may take the place of.
 
-use super::super::super::charts::{Chart, ChartVersion, NewChart, Over};
+use super::super::super::charts::{Chart, ChartFacts, ChartVersion, NewChart, Over};
 use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{EdgeRole, Kind, NewManifest};
 use super::super::super::schema::{artifact, chart, chart_mark, edge, project, repository, version};
 use super::Conn;
 use super::charts::{chart_version, with_versions};
 use super::rows::{LIVE, parse, record};
+use crate::digest::Digest;
 use crate::error::{ErrorKind, What};
 use crate::name::Tag;
 use crate::prefix::Prefix;
@@ -32,30 +33,33 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
         ),
         (Some(facts), Some(ChartVersion { chart, live })) => {
             check_over(c, new, &chart, live)?;
-            if new.over == Over::Anything && new.may_overwrite && mutable_versions(c, new.repository.0)? {
+            let resigned = live && chart.provenance.is_some() && facts.provenance != chart.provenance;
+            let mutable = mutable_versions(c, new.repository.0)?;
+            if new.over == Over::Anything && new.may_overwrite && mutable {
                 check_file(c, new)?;
-                if chart.content != facts.content {
-                    record(
-                        c,
-                        &new.by,
-                        "chart.replaced",
-                        Some(new.repository.0),
-                        &json!({"tag": tag.as_str(), "was": chart.content.to_string(), "is": facts.content.to_string()}),
-                    )?;
+                if chart.content != facts.content || resigned {
+                    record_replaced(c, new, &chart, facts)?;
                 }
                 return Ok(true);
             }
             if chart.content != facts.content {
+                let rule = if mutable {
+                    "a version changes only by a forced upload to the chart repository (?force); better publish a new one"
+                } else {
+                    "a version never changes; publish a new one"
+                };
                 return refuse(
                     ErrorKind::Conflict,
                     What::Tag,
                     format!(
-                        "{} {} was published with other content ({}), and a version never changes; publish a new one",
+                        "{} {} was published with other content ({}), and {rule}",
                         chart.name, chart.version, chart.content
                     ),
                 );
             }
-            if live && chart.provenance.is_some() && facts.provenance != chart.provenance {
+            if resigned && matches!(new.over, Over::Unreferred { .. }) {
+                record_replaced(c, new, &chart, facts)?;
+            } else if resigned {
                 return refuse(
                     ErrorKind::Conflict,
                     What::Tag,
@@ -71,7 +75,7 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
             }
             Ok(true)
         }
-        (Some(facts), None) if matches!(new.over, Over::Unreferred(_)) => changed_meanwhile(&facts.name, &facts.version),
+        (Some(facts), None) if matches!(new.over, Over::Unreferred { .. }) => changed_meanwhile(&facts.name, &facts.version),
         (Some(_), None) => {
             check_kind(c, new, tag)?;
             check_file(c, new)?;
@@ -79,6 +83,20 @@ pub(super) fn check_version(c: &mut Conn, new: &NewManifest, tag: &Tag) -> Outco
         }
         (None, _) => Ok(false),
     }
+}
+
+/// Puts on record that another chart, or another provenance, took the place of a published one.
+fn record_replaced(c: &mut Conn, new: &NewManifest, chart: &Chart, facts: &ChartFacts) -> Outcome<()> {
+    let mut said = json!({
+        "tag": facts.tag.as_str(),
+        "was": chart.content.to_string(),
+        "is": facts.content.to_string(),
+    });
+    if chart.provenance != facts.provenance {
+        let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+        said["provenance"] = json!({"was": text(chart.provenance), "is": text(facts.provenance)});
+    }
+    record(c, &new.by, "chart.replaced", Some(new.repository.0), &said)
 }
 
 /// Whether the project lets versions that were published be replaced.
@@ -92,13 +110,13 @@ fn mutable_versions(c: &mut Conn, repository: i64) -> Outcome<bool> {
 
 /// Whether the chart that stands there is the one that is to be replaced, and nothing refers to its manifest.
 fn check_over(c: &mut Conn, new: &NewManifest, chart: &Chart, live: bool) -> Outcome<()> {
-    let Over::Unreferred(expected) = new.over else {
+    let Over::Unreferred { manifest, provenance } = new.over else {
         return Ok(());
     };
-    if !live || chart.digest != expected || chart.provenance.is_some() {
+    if !live || chart.digest != manifest || chart.provenance != provenance {
         return changed_meanwhile(&chart.name, &chart.version);
     }
-    let text = expected.to_string();
+    let text = manifest.to_string();
     let about = artifact::table
         .filter(artifact::repository.eq(new.repository.0))
         .filter(artifact::subject.eq(&text))

@@ -75,6 +75,12 @@ pub(super) fn files(c: &mut Conn, repository: &RepositoryId, names: &[String]) -
     rows.load::<FileRow>(c)?.into_iter().map(view).collect()
 }
 
+/// Those of these files that are there, by path.
+pub(crate) fn files_at(c: &mut Conn, repository: &RepositoryId, paths: &[FilePath]) -> Outcome<Vec<FileView>> {
+    let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+    files(c, repository, &names)
+}
+
 fn view((name, blob, (sha512, sha1, md5), (media_type, updated_at, updated_by, labels)): FileRow) -> Outcome<FileView> {
     let (digest, size, key, checksums, state) = blob;
     Ok(FileView {

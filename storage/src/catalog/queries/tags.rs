@@ -2,7 +2,7 @@
 
 use super::super::super::fault::Outcome;
 use super::super::super::model::{HistoryEntry, RepositoryId};
-use super::super::super::schema::{chart_mark, version, version_history};
+use super::super::super::schema::{chart, chart_mark, version, version_history};
 use super::Conn;
 use super::manifests::trash_version;
 use super::rows::{LIVE, parse, rows};
@@ -12,9 +12,12 @@ use diesel::prelude::*;
 use std::sync::Arc;
 
 pub(crate) fn tags(c: &mut Conn, repository: &RepositoryId, after: &Option<String>, limit: &usize) -> Outcome<Vec<String>> {
-    let yanked = chart_mark::table
-        .filter(chart_mark::repository.eq(version::repository))
-        .filter(chart_mark::tag.eq(version::name))
+    // Any tag of a yanked chart: helm resolves a range among the tags, and another one would lead it there. Both rows are
+    // found by their primary keys, and of what is no chart there is no row at all.
+    let yanked = chart::table
+        .inner_join(chart_mark::table.on(chart_mark::repository.eq(chart::repository).and(chart_mark::tag.eq(chart::tag))))
+        .filter(chart::repository.eq(version::repository))
+        .filter(chart::digest.eq(version::digest))
         .filter(chart_mark::yanked.is_not_null());
     Ok(version::table
         .filter(version::repository.eq(repository.0))

@@ -134,6 +134,15 @@ pub(crate) fn join_tus_uploads(c: &mut Conn, new: &NewTusWhole) -> Outcome<TusUp
             .set((tus_upload::part_of.eq(id.to_string()), tus_upload::place.eq(place)))
             .execute(c)?;
     }
+    // Joining them takes its time, and so may the wait for a turn: none of them is swept before their whole.
+    let ids: Vec<String> = new.parts.iter().map(ToString::to_string).collect();
+    diesel::update(
+        upload::table
+            .filter(upload::id.eq_any(&ids))
+            .filter(upload::expires_at.lt(*expires_at)),
+    )
+    .set(upload::expires_at.eq(*expires_at))
+    .execute(c)?;
     match tus_upload(c, id, &new.principal)? {
         Some(made) => Ok(made),
         None => refuse(ErrorKind::NotFound, What::Upload, "the upload was cancelled meanwhile"),
@@ -197,7 +206,18 @@ pub(super) fn remember_blob(c: &mut Conn, id: &UploadId, digest: &str, lease_unt
     Ok(())
 }
 
-pub(crate) fn land_tus_file(c: &mut Conn, id: &UploadId, new: &NewFile) -> Outcome<FileStored> {
+pub(crate) fn land_tus_file(c: &mut Conn, id: &UploadId, new: &NewFile) -> Outcome<Option<FileStored>> {
+    // First, and so locked: of two that bring an upload to its end one makes the file. What stands there by the time of
+    // the other may be somebody else's.
+    let row = || tus_upload::table.filter(tus_upload::id.eq(id.to_string()));
+    let ended = diesel::update(row().filter(tus_upload::done.eq(false))).set(tus_upload::done.eq(true));
+    if ended.execute(c)? == 0 {
+        let known = row().select(tus_upload::id).first::<String>(c).optional()?;
+        return match known {
+            Some(_) => Ok(None),
+            None => refuse(ErrorKind::NotFound, What::Upload, "the upload was cancelled meanwhile"),
+        };
+    }
     let stored = put_file(c, new)?;
     let parts: Vec<String> = tus_upload::table
         .filter(tus_upload::part_of.eq(id.to_string()))
@@ -207,8 +227,7 @@ pub(crate) fn land_tus_file(c: &mut Conn, id: &UploadId, new: &NewFile) -> Outco
     diesel::update(tus_upload::table.filter(tus_upload::id.eq_any(&parts)))
         .set(tus_upload::done.eq(true))
         .execute(c)?;
-    finish_tus_upload(c, id)?;
-    Ok(stored)
+    Ok(Some(stored))
 }
 
 pub(crate) fn finish_tus_upload(c: &mut Conn, id: &UploadId) -> Outcome<()> {

@@ -93,13 +93,19 @@ pub(crate) fn keep_provenance(c: &mut Conn, new: &LateProvenance) -> Outcome<()>
     };
     match chart.provenance {
         Some(known) if known == new.provenance => return Ok(()),
-        Some(_) => return changed_meanwhile(&chart.name, &chart.version),
-        None => {}
+        known if known != new.over => return changed_meanwhile(&chart.name, &chart.version),
+        _ => {}
     }
     if !linked(c, repository, std::slice::from_ref(&provenance))?.contains(&provenance) {
         return refuse(ErrorKind::Conflict, What::Blob, "the bytes were removed meanwhile; send them again");
     }
     super::dialect::lock_artifact(c, repository, &digest)?;
+    // What was kept beside the manifest before; what the manifest itself names stays its own.
+    let beside = edge::table
+        .filter(edge::repository.eq(repository))
+        .filter(edge::parent.eq(&digest))
+        .filter(edge::role.eq(EdgeRole::Provenance.as_str()));
+    diesel::delete(beside).execute(c)?;
     diesel::insert_into(edge::table)
         .values((
             edge::repository.eq(repository),
@@ -115,13 +121,11 @@ pub(crate) fn keep_provenance(c: &mut Conn, new: &LateProvenance) -> Outcome<()>
         .filter(chart::repository.eq(repository))
         .filter(chart::digest.eq(&digest));
     diesel::update(vouched).set(chart::provenance.eq(Some(&provenance))).execute(c)?;
-    record(
-        c,
-        &new.by,
-        "chart.vouched",
-        Some(repository),
-        &json!({"tag": new.tag.as_str(), "digest": digest, "provenance": provenance}),
-    )?;
+    let mut said = json!({"tag": new.tag.as_str(), "digest": digest, "provenance": provenance});
+    if let Some(was) = chart.provenance {
+        said["was"] = json!(was.to_string());
+    }
+    record(c, &new.by, "chart.vouched", Some(repository), &said)?;
     // What is kept of the list in memory tells whether there is one.
     if let Some(prefix) = listed_under(c, repository, new.tag.as_str())? {
         listing_changed(c, repository, &prefix)?;

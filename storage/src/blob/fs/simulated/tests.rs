@@ -102,6 +102,54 @@ async fn commit_with(op: Op, error: Errno) -> (SimulatedDisk, ErrorKind) {
 }
 
 #[tokio::test]
+async fn after_a_restart_what_is_there_is_read_once_and_only_by_who_needs_it() {
+    let disk = SimulatedDisk::new(0);
+    let open = || FsStore::on(Arc::new(disk.clone()), "/store".into()).unwrap();
+    let (id, content) = (UploadId::random(), Bytes::from(vec![7; 5000]));
+    let mut writer = open().begin(id, Algorithm::Sha256).await.unwrap();
+    writer.write(content.slice(..4000)).await.unwrap();
+    writer.park().await.unwrap();
+    let store = open();
+    store.fence(id).await.unwrap();
+    assert_eq!(store.upload_size(id).await.unwrap(), Some(4000));
+    store.resume(id, Algorithm::Sha256, 4000).await.unwrap().park().await.unwrap();
+    assert_eq!(disk.count(Op::Read), 0, "who looks reads nothing");
+    let reads = async |sums: bool| {
+        let before = disk.count(Op::Read);
+        let mut writer = open().resume(id, Algorithm::Sha256, 4000).await.unwrap();
+        if sums {
+            writer.with_sums().await.unwrap();
+        }
+        writer.write(content.slice(4000..)).await.unwrap();
+        writer.park().await.unwrap();
+        disk.count(Op::Read) - before
+    };
+    assert_eq!(reads(false).await, reads(true).await, "all sums come of one pass");
+    // One that was stopped does not have to be read again, and what it becomes is proved all the same.
+    let store = open();
+    let mut writer = store.resume(id, Algorithm::Sha256, 5000).await.unwrap();
+    writer.with_sums().await.unwrap();
+    store.fence(id).await.unwrap();
+    let before = disk.count(Op::Read);
+    let writer = store.resume(id, Algorithm::Sha256, 5000).await.unwrap();
+    let blob = writer.commit(&Digest::sha256(&content)).await.unwrap();
+    assert_eq!((blob.size(), disk.count(Op::Read)), (5000, before));
+}
+
+#[tokio::test]
+async fn what_an_unread_upload_lost_is_noticed_before_it_is_a_blob() {
+    let disk = SimulatedDisk::new(0);
+    let open = || FsStore::on(Arc::new(disk.clone()), "/store".into()).unwrap();
+    let (id, content) = (UploadId::random(), Bytes::from(vec![7; 5000]));
+    let mut writer = open().begin(id, Algorithm::Sha256).await.unwrap();
+    writer.write(content.clone()).await.unwrap();
+    writer.park().await.unwrap();
+    let writer = open().resume(id, Algorithm::Sha256, 5000).await.unwrap();
+    let refused = writer.commit(&Digest::sha256(b"other bytes")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::DigestMismatch);
+}
+
+#[tokio::test]
 async fn a_file_that_can_not_be_synced_is_given_up_and_never_synced_again() {
     for (error, told) in [(Errno::IO, ErrorKind::Internal), (Errno::NOSPC, ErrorKind::StorageFull)] {
         let (disk, refused) = commit_with(Op::SyncData, error).await;
