@@ -47,7 +47,7 @@ type Chart = (
 #[rustfmt::skip]
 type ChartImage = (
     i64, String, i64, String, String, Option<String>, Option<String>,
-    Option<String>, Option<String>, Option<String>,
+    Option<String>, Option<String>,
 );
 
 #[rustfmt::skip]
