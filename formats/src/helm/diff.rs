@@ -6,7 +6,6 @@ use super::published::inspect;
 use super::read::{LATEST, latest, listed, of_version, unknown};
 use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Head, Reply, ReplyBody};
-
 use granary_storage::catalog::{BlobView, Chart};
 use granary_storage::name::Reference;
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
