@@ -41,11 +41,12 @@ fn ten_gigabytes_of_zeros_in_ten_megabytes_are_refused_and_cost_no_memory() {
     // The same without saying so: files of a size that is allowed, one after the other.
     let unstated = repeated(&[], &[header(4 << 20), vec![0; 4 << 20]].concat(), 2560);
     let before = server.peak_memory();
-    for bomb in [stated, unstated] {
+    // Nothing can be repeated so well but a file of one name, which ends the second at the latest.
+    for (bomb, why) in [(stated, "when it is unpacked"), (unstated, "stands twice")] {
         assert!(bomb.len() < 12 << 20, "{} bytes", bomb.len());
         let answer = admin.call("POST", "/helm/acme/api/charts").body(&bomb).expect(400);
         let sentence = answer.json()["error"].as_str().unwrap().to_owned();
-        assert!(sentence.contains("when it is unpacked"), "{sentence}");
+        assert!(sentence.contains(why), "{sentence}");
     }
     let grown = server.peak_memory() - before;
     assert!(grown < 16 << 20, "{grown} bytes");
