@@ -23,7 +23,7 @@ pub struct Upload {
     pub promised: Option<Digest>,
     /// The name that its file must have.
     pub file: Option<String>,
-    /// Whether another chart of this version is to be replaced, as the client would have it.
+    /// Whether another chart of this version, or another provenance of it, is to be replaced, as the client would have it.
     pub force: bool,
 }
 
