@@ -6,6 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 passed=0
 failed=()
+GRANARY_FAILURES=$(mktemp)
+export GRANARY_FAILURES
+trap 'rm -f "$GRANARY_FAILURES"' EXIT
 for test in tests/clients/*.sh; do
   name=$(basename "$test" .sh)
   case $name in lib | conformance) continue ;; esac
@@ -18,6 +21,8 @@ for test in tests/clients/*.sh; do
   fi
   echo "--- $name: $((SECONDS - start)) s"
 done
+# Once more at the end, where who looks at a long log looks first.
+cat "$GRANARY_FAILURES"
 echo "clients failed: ${failed[*]:-none}"
 echo "$passed passed, ${#failed[@]} failed"
 [ "${#failed[@]}" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -109,7 +109,7 @@ impl<Op> Granted<Op> {
     /// # Errors
     /// `NotFound`/`Upload` when it names none.
     pub fn upload(&self) -> Result<&TusUpload> {
-        self.upload.as_ref().ok_or_else(no_upload)
+        self.upload.as_ref().ok_or_else(granary_storage::upload::unknown)
     }
 
     /// The chart whose file the operation serves, found once; `None` when there is none.
@@ -316,18 +316,11 @@ fn slices(bytes: Bytes) -> ByteStream {
     }))
 }
 
-fn no_upload() -> Error {
-    Error::not_found(
-        What::Upload,
-        "there is no such upload; it may have expired, been completed or been cancelled",
-    )
-}
-
 /// The upload that an operation goes on with. It is known to its principal alone, whatever others may do where it goes.
 async fn upload<Op: Operation>(cx: &Dispatch, op: &Op, principal: &Principal) -> Result<Option<TusUpload>> {
     let Some(id) = op.goes_on_with() else { return Ok(None) };
     let found = cx.stores.catalog.tus_upload(id, principal.name.clone()).await?;
-    found.ok_or_else(no_upload).map(Some)
+    found.ok_or_else(granary_storage::upload::unknown).map(Some)
 }
 
 async fn resolve<Op: Operation>(
@@ -367,7 +360,7 @@ async fn resolve<Op: Operation>(
         }
     }
     if let (Some(repository), Some(file), false) = (&repository, &file, op.metadata_only()) {
-        warnings = cx.gate.admit_file(&principal, repository, file).await?;
+        warnings.extend(cx.gate.admit_file(&principal, repository, file).await?);
     }
     Ok((
         Granted {

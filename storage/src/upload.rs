@@ -252,7 +252,8 @@ impl Uploads {
     }
 }
 
-fn unknown() -> Error {
+/// The error of an upload that is not there: `NotFound`/`Upload`.
+pub fn unknown() -> Error {
     Error::not_found(
         What::Upload,
         "there is no such upload; it may have expired, been completed or been cancelled",

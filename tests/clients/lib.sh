@@ -6,6 +6,7 @@
 #   GRANARY_BIN          the server to test (default: target/release/granary)
 #   GRANARY_TOOLS        where .ci/steps/55-tools.sh put crane, oras, helm and tuspy (default: ~/.cache/granary-tools)
 #   GRANARY_CI=1         a missing client is a failure, not a skip
+#   GRANARY_FAILURES     a file to which every failure is added as well, for who runs all the tests
 #   GRANARY_KEEP=1       leave the working folder, with every log, after a failure
 #   REGISTRY_UNDER_TEST  host:port of a registry that already runs, tested instead of a server of our own;
 #                        GRANARY_TEST_USER and GRANARY_TEST_PASSWORD name an account there that may push
@@ -44,11 +45,17 @@ ok() {
 
 fail() {
   failed=$((failed + 1))
-  echo "FAILED $client: $1"
-  if [ $# -gt 1 ] && [ -n "$2" ]; then
-    printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
-  fi
+  {
+    echo "FAILED $client: $1"
+    if [ $# -gt 1 ] && [ -n "$2" ]; then
+      printf '%s\n' "$2" | tail -n 40 | sed 's/^/    /'
+    fi
+  } | tee -a "${GRANARY_FAILURES:-/dev/null}"
 }
+
+# What ends a test early says where it was.
+set -E
+trap 'echo "FAILED $client: ended with $? at ${BASH_SOURCE[0]##*/}:$LINENO" | tee -a "${GRANARY_FAILURES:-/dev/null}" >&2' ERR
 
 # check WHAT COMMAND...: the command must succeed. What it printed stays in $output.
 check() {

@@ -1,6 +1,6 @@
 //! What the fuzz targets reach of this format.
 
-use super::op::{Act, Op};
+use super::op::{Act, Op, PutFile};
 use super::parse::parse;
 use super::path::file_address;
 use crate::fuzzing::Lines;
@@ -47,7 +47,7 @@ pub fn dispatch(text: &str) {
     }
     let (Act::ReadFile { path, .. }
     | Act::ReadLabels { path, .. }
-    | Act::PutFile { path, .. }
+    | Act::PutFile(PutFile { path, .. })
     | Act::ChangeLabels { path, .. }
     | Act::DeleteFile { path, .. }) = &op.act
     else {

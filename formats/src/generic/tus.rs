@@ -16,7 +16,7 @@ use crate::handler::{Body, Challenge, FormatHandler, Head, Reply};
 use crate::json_error;
 use granary_storage::blob::ByteStream;
 use granary_storage::catalog::{StorageFormat, TusUpload};
-use granary_storage::upload::Writing;
+use granary_storage::upload::{Writing, unknown};
 use granary_storage::{Error, ErrorKind, Result, Stores, What, clock};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -58,13 +58,6 @@ impl FormatHandler for Sessions {
     fn render_error(&self, error: &Error, challenge: &Challenge) -> Reply {
         json_error::with_common_headers(json_error::render(error, challenge).header(TUS_RESUMABLE, VERSION))
     }
-}
-
-fn unknown() -> Error {
-    Error::not_found(
-        What::Upload,
-        "there is no such upload; it may have expired, been completed or been cancelled",
-    )
 }
 
 /// Makes the file, for who may still store there now that all bytes have come.

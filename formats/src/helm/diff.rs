@@ -121,8 +121,8 @@ pub(super) async fn diff(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         .fold(Reply::new(StatusCode::OK), |reply, text| reply.header(WARNING, warning(text)));
     let reply = reply
         .header(CONTENT_TYPE, media_type)
-        // Versions never change, but on a busy day the answer is coarser.
-        .header(CACHE_CONTROL, "private, max-age=300")
+        // A version may be replaced, yanked or blocked, and on a busy day the answer is coarser.
+        .header(CACHE_CONTROL, "private, no-cache")
         .header(VARY, "Accept");
     Ok(reply.with(ReplyBody::Bytes(text.into())))
 }

@@ -47,6 +47,7 @@ async fn two_versions_are_compared_file_by_file(world: World) {
     let answer = get(&world, &format!("{OF}/1.0.0/diff/2.0.0+b")).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("vary"), Some("Accept"));
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
     let told = answer.json();
     assert_eq!(
         (&told["name"], &told["from"], &told["to"]),

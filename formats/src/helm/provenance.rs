@@ -8,8 +8,8 @@ use super::op::{Act, Op, Upload};
 use super::parse::tag_of;
 use super::published::inspect;
 use super::read::unknown;
-use super::upload::{Received, Terms, access, collect, enter, keeps_its_promise, made_of, mutable_versions, repository_of};
-use super::upload::{saved, signed, store};
+use super::upload::{Received, Terms, access, collect, enter, flag, keeps_its_promise, made_of, mutable_versions};
+use super::upload::{repository_of, saved, signed, store};
 use crate::dispatch::Granted;
 use crate::handler::{Body, Reply};
 use bytes::Bytes;
@@ -152,10 +152,7 @@ async fn receive(stores: &Stores, upload: &Upload, body: Body) -> Result<(Bytes,
         match name.as_str() {
             "prov" if provenance.is_some() => return Err(Error::invalid(What::Request, "the form holds two provenances")),
             "prov" => provenance = Some(collect(&mut form, most).await?),
-            "force" => {
-                force = true;
-                form.skip().await?;
-            }
+            "force" => force |= flag(&mut form).await?,
             _ => form.skip().await?,
         }
     }

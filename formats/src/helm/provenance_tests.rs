@@ -153,12 +153,16 @@ async fn a_provenance_of_nobody_gives_its_place_to_the_publishers_by_force(world
     assert_eq!(world.snapshot().await, before);
     let file = "/helm/acme/charts/web-1.0.0.tgz.prov";
     let content = Digest::sha256(&archive).to_string();
-    let form = form("acme", &[("prov", signed.as_bytes()), ("force", b"")]).at("/helm/acme/api/prov");
+    let in_form = |force: &[u8]| form("acme", &[("prov", signed.as_bytes()), ("force", force)]).at("/helm/acme/api/prov");
+    for no in [&b""[..], b"false", b"0"] {
+        refusal(door.ask(&in_form(no)).await, 409);
+    }
+    assert_eq!(world.snapshot().await, before);
     // Where versions never change, who may delete one may sign it anew; elsewhere who may replace one.
     for (request, new, old, mutable, action) in [
         (by_force(&signed), &signed, &nonsense, false, Action::Delete),
         (by_force(&nonsense), &nonsense, &signed, false, Action::Delete),
-        (form, &signed, &nonsense, true, Action::Overwrite),
+        (in_form(b"true"), &signed, &nonsense, true, Action::Overwrite),
     ] {
         if mutable {
             let_versions_be_replaced(&world, "acme").await;

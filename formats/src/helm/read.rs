@@ -6,6 +6,7 @@ use super::index::{Index, Place, entry, list};
 use super::op::{Act, Op, Page};
 use super::parse::tag_of;
 use super::rfc3339;
+use super::upload::mutable_versions;
 use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Reply, ReplyBody};
 use crate::json_error::{self, json_reply};
@@ -198,12 +199,7 @@ pub(super) async fn of_version(stores: &Stores, granted: &Granted<Op>, version: 
 
 /// How long the bytes of a version may be kept by who fetched them: for ever, unless the project lets them be replaced.
 pub(super) async fn caching(stores: &Stores, granted: &Granted<Op>) -> Result<&'static str> {
-    let project = granted.existing_repository()?.name.project_name();
-    let mutable = stores
-        .catalog
-        .project(project)
-        .await?
-        .is_some_and(|project| project.mutable_versions);
+    let mutable = mutable_versions(stores, &granted.existing_repository()?.name).await?;
     Ok(if mutable { ASK_AGAIN } else { FOREVER })
 }
 

@@ -131,13 +131,16 @@ async fn what_a_chart_runs_is_told_where_it_is_here(world: World) {
         .await
         .expect(202);
     assert_eq!(said(&world, "charts", "images").await[0]["target"], Value::Null);
-    // A digest is the same everywhere.
+    // By a digest, too, where it is named to be.
     let digest = image(&world, "mirror/web", "other").await;
-    let by_digest = format!("annotations:\n  artifacthub.io/images: '- image: ghcr.io/x/web@{digest}'\n");
+    let by_digest = format!(
+        "annotations:\n  artifacthub.io/images: |\n    - image: registry.example:5000/mirror/web@{digest}\n    - image: ghcr.io/mirror/web@{digest}\n"
+    );
     let archive = Packed::chart("web", "1.2.3+b.1", &by_digest);
     world.open().ask(&post("digest", &archive)).await.expect(201);
-    let found = json!({"repository": "mirror/web", "digest": digest});
-    assert_eq!(said(&world, "digest", "images").await[0]["target"], found);
+    let images = said(&world, "digest", "images").await;
+    assert_eq!(images[0]["target"], json!({"repository": "mirror/web", "digest": digest}));
+    assert_eq!(images[1]["target"], Value::Null);
 }
 
 async fn what_a_chart_runs_is_here_under_the_name_that_the_registry_has_now(world: World) {
@@ -162,7 +165,7 @@ async fn what_a_chart_runs_is_told_to_who_may_read_it(world: World) {
     let digest = image(&world, "secret/web", "1.4").await;
     let absent = Digest::sha256(b"absent");
     let saying = format!(
-        "annotations:\n  artifacthub.io/images: |\n    - image: registry.example:5000/secret/web:1.4\n    - image: nginx@{digest}\n    - image: nginx@{absent}\n"
+        "annotations:\n  artifacthub.io/images: |\n    - image: registry.example:5000/secret/web:1.4\n    - image: registry.example:5000/secret/web@{digest}\n    - image: registry.example:5000/secret/web@{absent}\n"
     );
     let archive = Packed::chart("web", "1.0.0", &saying);
     world

@@ -142,7 +142,7 @@ async fn receive(stores: &Stores, upload: &Upload, writing: &mut Writing, mut bo
 }
 
 /// Whether a field of a form says yes.
-async fn flag(form: &mut Form) -> Result<bool> {
+pub(super) async fn flag(form: &mut Form) -> Result<bool> {
     let mut all = Vec::new();
     while let Some(chunk) = form.chunk().await? {
         if all.len() + chunk.len() > FLAG_MAX {

@@ -18,8 +18,6 @@ CREATE TABLE chart_image (
     PRIMARY KEY (repository, digest, position),
     FOREIGN KEY (repository, digest) REFERENCES artifact (repository, digest) ON DELETE CASCADE
 );
-CREATE INDEX chart_image_by_path ON chart_image (path, tag);
-CREATE INDEX chart_image_by_digest ON chart_image (image_digest);
 
 -- The artifacthub-repo.yml of a chart repository: who publishes what lies under the prefix.
 CREATE TABLE chart_publisher (

@@ -78,12 +78,13 @@ pub(crate) fn chart_images(
     })
 }
 
-/// The live manifest that an image's reference leads to, where it is visible.
+/// The live manifest that an image's reference leads to, where it is visible. Only what is named to be here is looked for:
+/// who asked by a digest alone would learn by the time it takes what others hold.
 fn here(c: &mut Conn, image: &ChartImage, host: Option<&str>, visible: &Visible) -> Outcome<Option<(RepositoryName, Digest)>> {
-    let found = match (target(image, host), &image.digest) {
-        (None, None) => None,
-        (target, Some(digest)) => by_digest(c, target.as_ref(), digest, visible)?,
-        (Some(target), None) => by_tag(c, &target, image.tag.as_deref().unwrap_or(LATEST), visible)?,
+    let Some(target) = target(image, host) else { return Ok(None) };
+    let found = match &image.digest {
+        Some(digest) => by_digest(c, &target, digest, visible)?,
+        None => by_tag(c, &target, image.tag.as_deref().unwrap_or(LATEST), visible)?,
     };
     found.map(|(name, digest)| Ok((parse(&name)?, parse(&digest)?))).transpose()
 }
@@ -117,19 +118,15 @@ fn by_tag(c: &mut Conn, target: &RepositoryName, tag: &str, visible: &Visible) -
     Ok(query.first(c).optional()?)
 }
 
-/// By its digest an image is the same wherever it lies.
-fn by_digest(c: &mut Conn, target: Option<&RepositoryName>, digest: &Digest, visible: &Visible) -> Outcome<Option<(String, String)>> {
+fn by_digest(c: &mut Conn, target: &RepositoryName, digest: &Digest, visible: &Visible) -> Outcome<Option<(String, String)>> {
     let mut query = repository::table
         .inner_join(project::table)
         .inner_join(artifact::table.on(artifact::repository.eq(repository::id)))
+        .filter(repository::full_name.eq(target.as_str()))
         .filter(artifact::digest.eq(digest.to_string()))
         .filter(artifact::state.eq(LIVE))
         .select((repository::full_name, artifact::digest))
-        .order(repository::full_name)
         .into_boxed();
-    if let Some(target) = target {
-        query = query.filter(repository::full_name.eq(target.as_str()));
-    }
     query = only_visible!(query, visible);
     Ok(query.first(c).optional()?)
 }
