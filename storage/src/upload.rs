@@ -21,6 +21,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+mod acknowledge;
 mod join;
 mod rescue;
 

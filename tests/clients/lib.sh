@@ -55,7 +55,8 @@ fail() {
 
 # What ends a test early says where it was.
 set -E
-trap 'echo "FAILED $client: ended with $? at ${BASH_SOURCE[0]##*/}:$LINENO" | tee -a "${GRANARY_FAILURES:-/dev/null}" >&2' ERR
+ended_at() { [ "$BASH_SUBSHELL" -gt 0 ] || echo "FAILED $client: ended with $1 at $2" | tee -a "${GRANARY_FAILURES:-/dev/null}" >&2; }
+trap 'ended_at $? "${BASH_SOURCE[0]##*/}:$LINENO"' ERR
 
 # check WHAT COMMAND...: the command must succeed. What it printed stays in $output.
 check() {

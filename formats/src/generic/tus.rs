@@ -262,11 +262,7 @@ async fn append(stores: &Stores, granted: &Granted<Op>, body: ByteStream) -> Res
     if !upload.is_part() {
         writing.with_sums().await?;
     }
-    let session = Session {
-        stores,
-        upload: &upload,
-        by: granted.by(),
-    };
+    let session = Session { stores, upload: &upload };
     match session.fill(writing, body, piece).await? {
         Filled::Mismatch => Ok(mismatch()),
         Filled::Whole(writing, _running) => {

@@ -202,11 +202,7 @@ async fn take_in(stores: &Stores, granted: &Granted<Op>, upload: &TusUpload, pie
     if !upload.is_part() {
         writing.with_sums().await?;
     }
-    let session = Session {
-        stores,
-        upload,
-        by: by.clone(),
-    };
+    let session = Session { stores, upload };
     let (writing, _running) = match piece {
         Some(piece) => match session.fill(writing, body, piece).await? {
             Filled::Mismatch => return Ok(Taken::Mismatch),

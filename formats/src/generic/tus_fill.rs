@@ -9,7 +9,6 @@ use granary_storage::catalog::TusUpload;
 use granary_storage::sums::{Sum, Summing};
 use granary_storage::upload::{Running, Writing};
 use granary_storage::{Error, ErrorKind, Result, Stores, What};
-use std::sync::Arc;
 
 /// What a request says of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +42,6 @@ pub(super) enum Filled {
 pub(super) struct Session<'s> {
     pub(super) stores: &'s Stores,
     pub(super) upload: &'s TusUpload,
-    pub(super) by: Arc<str>,
 }
 
 impl Session<'_> {
@@ -73,7 +71,10 @@ impl Session<'_> {
             let due = behind - acknowledged >= self.stores.limits.upload_acknowledge;
             if summing.is_none() && due && self.upload.length.is_none_or(|length| behind < length) {
                 acknowledged = behind;
-                writing = self.acknowledge(writing).await?;
+                writing = writing.acknowledge().await?;
+                if !self.upload.is_part() {
+                    writing.with_sums().await?;
+                }
             }
         };
         // Who asks from now on is told of what came, rather than losing it.
@@ -110,21 +111,6 @@ impl Session<'_> {
             true => Filled::Whole(Box::new(writing), running),
             false => Filled::Part(writing.park().await?),
         })
-    }
-
-    /// Acknowledges what came, and goes on; a newer request may have come in between, and then it is its turn.
-    async fn acknowledge(&self, writing: Writing) -> Result<Writing> {
-        let offset = writing.park().await?;
-        let uploads = &self.stores.uploads;
-        let mut writing = uploads.open(self.upload.id, self.upload.repository, self.by.clone()).await?;
-        if writing.offset() != offset {
-            let stands = writing.park().await?;
-            return Err(elsewhere(stands));
-        }
-        if !self.upload.is_part() {
-            writing.with_sums().await?;
-        }
-        Ok(writing)
     }
 }
 

@@ -167,9 +167,10 @@ impl Finish<'_> {
         Err(Error::new(ErrorKind::Unavailable, What::Request, sentence))
     }
 
-    async fn is_joined_by_now(&self) -> Result<bool> {
+    /// Whether another request has made a blob of the parts, or the file.
+    pub(super) async fn is_joined_by_now(&self) -> Result<bool> {
         let known = self.stores.catalog.tus_upload(self.upload.id, self.by.clone()).await?;
-        Ok(known.is_some_and(|known| known.digest.is_some()))
+        Ok(known.is_some_and(|known| known.done || known.digest.is_some()))
     }
 
     /// The upload comes to nothing.

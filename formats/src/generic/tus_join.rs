@@ -137,6 +137,11 @@ async fn joined<Op: Send>(
         && upload.digest.is_none()
         && let Err(error) = check_place(stores, granted.repository(), path, may_overwrite).await
     {
+        // The same request, sent twice: the other one was quicker, and what is in the way is their file.
+        if finish.is_joined_by_now().await? {
+            finish.joined().await?;
+            return Ok(upload);
+        }
         finish.give_up().await?;
         return Err(error);
     }

@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 /// What a body may hold besides the reason.
 const AROUND: u64 = 1024;
-/// Bytes in which JSON may write one byte of a text.
-const ESCAPED: u64 = 12;
+/// Bytes in which JSON may write one byte of a text: `\u0041`.
+const ESCAPED: u64 = 6;
 
 /// The body.
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use super::chart::Inspected;
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
 use super::parse::tag_of;
-use super::published::inspect;
+use super::published::{PROVENANCE, inspect};
 use super::read::unknown;
 use super::upload::{Received, Terms, access, collect, enter, flag, keeps_its_promise, made_of, mutable_versions};
 use super::upload::{repository_of, saved, signed, store};
@@ -15,8 +15,9 @@ use crate::handler::{Body, Reply};
 use bytes::Bytes;
 use granary_storage::access::Action;
 use granary_storage::catalog::{Chart, ChartVersion, LateProvenance, Over, RepositoryId};
-use granary_storage::name::RepositoryName;
+use granary_storage::name::{Reference, RepositoryName};
 use granary_storage::{Digest, Error, ErrorKind, Result, Stores, What};
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// `POST api/prov`, `PUT charts/<file>.tgz.prov`.
@@ -126,11 +127,26 @@ async fn is_made_here(stores: &Stores, repository: RepositoryId, chart: &Chart, 
     if chart.digest == made_of(inspected, None) {
         return Ok(true);
     }
-    let Some(provenance) = chart.provenance else {
-        return Ok(false);
-    };
-    let known = stores.catalog.blob(repository, provenance).await?;
-    Ok(known.is_some_and(|known| chart.digest == made_of(inspected, Some((provenance, known.blob.size)))))
+    // Another may be kept beside it by now: what counts is the one that it names.
+    let found = stores.catalog.manifest(repository, Reference::Digest(chart.digest)).await?;
+    let named = found.and_then(|manifest| serde_json::from_slice::<Layers>(&manifest.bytes).ok());
+    let provenance = named.and_then(|named| named.layers.into_iter().find(|layer| layer.media_type == PROVENANCE));
+    let provenance = provenance.and_then(|layer| Some((layer.digest.parse().ok()?, layer.size)));
+    Ok(provenance.is_some_and(|provenance| chart.digest == made_of(inspected, Some(provenance))))
+}
+
+/// What of a manifest tells its provenance.
+#[derive(Deserialize)]
+struct Layers {
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Layer {
+    media_type: String,
+    digest: String,
+    size: u64,
 }
 
 /// The provenance, as the body or as a part of a form, and whether it is to take the place of another.

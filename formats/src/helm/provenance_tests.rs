@@ -22,6 +22,7 @@ stories! {
     late_provenance_leaves_a_manifest_that_something_refers_to
     a_provenance_of_nobody_gives_its_place_to_the_publishers_by_force
     a_provenance_beside_a_manifest_gives_its_place_to_another_by_force
+    a_provenance_goes_into_the_manifest_once_nothing_refers_to_that
 }
 
 /// A push of a signed chart as helm does it.
@@ -216,4 +217,35 @@ async fn a_provenance_beside_a_manifest_gives_its_place_to_another_by_force(worl
         "tag": "1.0.0", "digest": pushed.to_string(), "provenance": text(&signed), "was": text(&nonsense),
     });
     assert_eq!(told(&world, "chart.vouched").await.last(), Some(&event));
+}
+
+async fn a_provenance_goes_into_the_manifest_once_nothing_refers_to_that(world: World) {
+    let archive = Packed::chart("web", "1.0.0", "");
+    let signed = provenance(&archive);
+    let others = ["second", "third", "fourth"].map(|name| signed.replace("\nsigned\n", &format!("\n{name}\n")));
+    let door = world.open();
+    door.ask(&form("acme", &[("chart", &archive), ("prov", signed.as_bytes())]))
+        .await
+        .expect(201);
+    let chart = get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200);
+    let mut signature = small_image("signature");
+    signature["subject"] = described("application/vnd.oci.image.manifest.v1+json", &chart.body);
+    door.ask(&blob("acme/web", "{}")).await.expect(201);
+    let signature = door.ask(&manifest("acme/web", "signature", &signature)).await.expect(201).digest();
+    let forced = |text: &str| Request::post("/helm/acme/api/prov?force").body(text.to_owned());
+    for other in &others[..2] {
+        let answer = door.ask(&forced(other)).await.expect(201);
+        let warning = answer.header("warning").unwrap();
+        assert!(warning.contains("something refers to it"), "{warning}");
+        assert_eq!(
+            get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).digest(),
+            chart.digest()
+        );
+    }
+    door.ask(&Request::delete(format!("/v2/acme/web/manifests/{signature}")))
+        .await
+        .expect(202);
+    assert_eq!(door.ask(&forced(&others[2])).await.expect(201).header("warning"), None);
+    let layers = get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).json()["layers"].clone();
+    assert_eq!(layers[1]["digest"], json!(text(&others[2])));
 }

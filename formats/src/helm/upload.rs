@@ -283,7 +283,13 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
         _ => None,
     };
     if let Some(other) = differs {
+        // The content is the same, and what vouches for it has a road of its own.
+        let signature = chart.content == *digest;
         let (kind, rest) = match (received.force, mutable, terms.may_overwrite) {
+            (_, false, _) if signature => (
+                ErrorKind::Conflict,
+                "which changes only by force and by itself, as api/prov?force takes it",
+            ),
             (true, true, true) => return Ok(open(terms, chart.yanked)),
             (true, true, false) => (ErrorKind::Denied, "which you may not replace"),
             (true, false, _) => (

@@ -357,6 +357,8 @@ units! {
     pub read upload(id: UploadId, repository: RepositoryId, principal: Arc<str>) -> Option<Upload> => upload;
     /// Takes a session over: its epoch grows, and older writers are fenced off.
     pub note claim_upload(id: UploadId, repository: RepositoryId, principal: Arc<str>, expires_at: Millis) -> Option<Upload> => claim_upload;
+    /// The same for the request that has it; `None` when it is gone or has been taken over.
+    pub note reclaim_upload(id: UploadId, epoch: i64, expires_at: Millis) -> Option<Upload> => reclaim_upload;
     /// Acknowledges bytes; `false` when the session is gone or has been taken over.
     pub note advance_upload(id: UploadId, epoch: i64, offset: u64, expires_at: Millis) -> bool => advance_upload;
     /// Ends a session; whether there was one.

@@ -87,6 +87,36 @@ async fn who_asks_where_a_session_stands_stops_who_writes_it_and_waits_for_who_e
 }
 
 #[tokio::test]
+async fn a_stream_that_is_acknowledged_on_its_way_goes_on_unless_another_came() {
+    for store in TestStore::all(&Limits::default()).await {
+        let id = begun(&store).await;
+        let mut writing = open(&store, id).await;
+        writing.write(bytes("head ")).await.unwrap();
+        let mut writing = writing.acknowledge().await.unwrap();
+        assert_eq!(status(&store, id).await.unwrap().offset, 5);
+        writing.write(bytes("tail")).await.unwrap();
+        store.stores.uploads.evict(id, store.repository, alice()).await.unwrap();
+        assert_eq!(refusal(writing.acknowledge().await.map(drop)), TAKEN_OVER);
+        let mut writing = open(&store, id).await;
+        assert_eq!(writing.offset(), 5);
+        writing.write(bytes("end")).await.unwrap();
+        let digest = Digest::sha256(b"head end");
+        assert_eq!(writing.finish(&digest).await.unwrap(), 8);
+        // What is no session has nothing to acknowledge.
+        let mut single = store
+            .stores
+            .uploads
+            .single(store.repository, alice(), Algorithm::Sha256)
+            .await
+            .unwrap();
+        single.write(bytes("head ")).await.unwrap();
+        let mut single = single.acknowledge().await.unwrap();
+        single.write(bytes("end")).await.unwrap();
+        assert_eq!(single.finish(&digest).await.unwrap(), 8);
+    }
+}
+
+#[tokio::test]
 async fn files_are_joined_in_turn() {
     let limits = Limits {
         upload_joins: 1,

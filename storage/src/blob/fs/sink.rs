@@ -142,10 +142,11 @@ impl Sink {
     /// Reads what the sums have yet to take in.
     fn catch_up(&mut self) -> Result<()> {
         self.alive()?;
-        let (unread, sums) = (self.unread, self.sums.clone());
+        let unread = self.unread;
         if unread == 0 {
             return Ok(());
         }
+        let sums = self.sums.clone();
         // Reading from the start to the end leaves the file where the next byte belongs; half way it does not.
         match self.open().and_then(|file| sum_file(file, sums, unread)) {
             Ok(sums) => (self.sums, self.unread) = (sums, 0),

@@ -15,6 +15,7 @@ mod folders;
 mod holders;
 mod labels;
 mod manifests;
+mod plans;
 mod projects;
 mod publishers;
 mod races;

@@ -4,6 +4,7 @@
 
 use super::super::fault::Outcome;
 use super::super::pg::{Conn, queries};
+use super::charts::named;
 use super::deletions::DANGLING_TAGS;
 use super::*;
 use crate::error::{ErrorKind, What};
@@ -46,6 +47,7 @@ on_postgres!(
     a_file_waits_for_a_folder_of_its_name_and_is_refused,
     files_of_one_new_folder_do_not_wait_for_each_other,
     content_that_loses_its_last_path_while_it_gets_another_stays,
+    a_chart_waits_for_another_with_a_file_of_its_name_and_is_refused,
 );
 
 /// The other one in the race: a transaction that stays open until told.
@@ -425,4 +427,22 @@ async fn content_that_loses_its_last_path_while_it_gets_another_stays(database: 
     rival.commits();
     assert_eq!(stored.await.unwrap().unwrap(), FileStored::Created);
     assert_eq!(database.count("artifact WHERE state = 'live'"), 1);
+}
+
+async fn a_chart_waits_for_another_with_a_file_of_its_name_and_is_refused(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let (short, long) = (repository(catalog, "acme/a").await, repository(catalog, "acme/a-1").await);
+    for (repository, content) in [(short, "one"), (long, "two")] {
+        push_blob(catalog, repository, content).await;
+    }
+    let mut rival = Rival::begin(database);
+    rival.does(|c| queries::put_manifest(c, &named(short, "one", "a", "1-2", "one").tagged(&["1-2"])));
+    let own = catalog.clone();
+    let pushed = start(database, async move {
+        own.put_manifest(named(long, "two", "a-1", "2", "two").tagged(&["2"])).await
+    })
+    .await;
+    assert!(!pushed.is_finished());
+    rival.commits();
+    assert_eq!(refusal(pushed.await.unwrap()), (ErrorKind::Conflict, What::Tag));
 }

@@ -3,10 +3,10 @@
 use super::super::lite::{self, queries};
 use super::super::pg;
 use super::files::{files, path, put};
+use super::plans::{copy, plan, statistics};
 use super::*;
 use crate::release::{Release, Releases};
-use diesel::sql_types::Text;
-use diesel::{Connection as _, QueryableByName, RunQueryDsl as _};
+use diesel::Connection as _;
 use diesel_migrations::MigrationHarness as _;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -145,62 +145,11 @@ async fn a_release_is_found_in_the_index(database: &TestDatabase) {
     put(catalog, firmware, "3.0", "3.0").await;
     copy(database, "other/", 20_000, "live");
     copy(database, "9.0/", 20_000, "trashed");
-    database.execute("ANALYZE");
-    let plan = plan(database, queries::STEPS, firmware);
+    statistics(database);
+    let values = [&firmware.0.to_string(), "'live'", "false", "''", "'~'", "10"];
+    let plan = plan(database, queries::STEPS, &values);
     assert_eq!(plan.matches("version_by_release").count(), 2, "{plan}");
     assert_eq!(newest(catalog, firmware, &Releases::default(), true).await.as_deref(), Some("1.2"));
-}
-
-/// Stores the file `3.0` under many names more, as a program did that knew of no releases.
-fn copy(database: &TestDatabase, prefix: &str, count: usize, state: &str) {
-    database.execute(&format!(
-        "INSERT INTO version (repository, name, digest, updated_at, updated_by, state) \
-         WITH RECURSIVE step (place) AS (SELECT 1 UNION ALL SELECT place + 1 FROM step WHERE place < {count}) \
-         SELECT repository, '{prefix}' || CAST(place AS TEXT), digest, 0, 'alice', '{state}' FROM step, version WHERE name = '3.0'"
-    ));
-}
-
-/// How the database would answer a query about the releases of a repository.
-fn plan(database: &TestDatabase, query: &str, repository: RepositoryId) -> String {
-    #[derive(QueryableByName)]
-    struct Lite {
-        #[diesel(sql_type = Text)]
-        detail: String,
-    }
-    #[derive(QueryableByName)]
-    struct Pg {
-        #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
-        detail: String,
-    }
-    let values = [
-        repository.0.to_string(),
-        "'live'".into(),
-        "false".into(),
-        "''".into(),
-        "'~'".into(),
-        "10".into(),
-    ];
-    let query = (1..).zip(values).fold(query.to_owned(), |query, (place, value)| {
-        query.replace(&format!("${place}"), &value)
-    });
-    let lines: Vec<String> = match database.database() {
-        Database::Sqlite(path) => {
-            let mut connection = lite::Conn::establish(path.to_str().unwrap()).unwrap();
-            let rows: Vec<Lite> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}"))
-                .load(&mut connection)
-                .unwrap();
-            rows.into_iter().map(|row| row.detail).collect()
-        }
-        Database::Postgres(url) => {
-            let mut connection = pg::Conn::establish(url).unwrap();
-            // It tells the plan of the later steps once it has made them.
-            let rows: Vec<Pg> = diesel::sql_query(format!("EXPLAIN (ANALYZE) {query}"))
-                .load(&mut connection)
-                .unwrap();
-            rows.into_iter().map(|row| row.detail).collect()
-        }
-    };
-    lines.join("\n")
 }
 
 async fn files_that_were_stored_before_there_were_releases_are_part_of_theirs(database: &TestDatabase) {

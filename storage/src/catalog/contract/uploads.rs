@@ -65,6 +65,12 @@ async fn each_claim_fences_off_the_writers_before_it(database: &TestDatabase) {
     assert!(catalog.advance_upload(made.id, second.epoch, 20, FUTURE + 2).await.unwrap());
     let now = find(catalog, &made).await.unwrap();
     assert_eq!((now.offset, now.epoch, now.expires_at), (20, 2, FUTURE + 2));
+    // Who has it goes on with it; who had it takes it from nobody.
+    assert_eq!(catalog.reclaim_upload(made.id, first.epoch, FUTURE).await.unwrap(), None);
+    assert_eq!(find(catalog, &made).await.unwrap(), now);
+    let third = catalog.reclaim_upload(made.id, second.epoch, FUTURE + 3).await.unwrap().unwrap();
+    assert_eq!((third.offset, third.epoch, third.expires_at), (20, 3, FUTURE + 3));
+    assert!(!catalog.advance_upload(made.id, second.epoch, 99, FUTURE).await.unwrap());
 }
 
 async fn a_commit_closes_its_session(database: &TestDatabase) {

@@ -51,6 +51,16 @@ pub(crate) fn lock_prefix(c: &mut Conn, prefix: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Keeps others from giving a chart's file this name under this prefix, until the transaction ends. After the names and
+/// before [`lock_prefix`].
+pub(crate) fn lock_chart_file(c: &mut Conn, prefix: &str, file: &str) -> Outcome<()> {
+    // No repository has this number, so no name is locked under it.
+    diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, -2))")
+        .bind::<Text, _>(format!("{prefix}/{file}"))
+        .execute(c)?;
+    Ok(())
+}
+
 /// Keeps these versions as they are. A deletion of what they point at takes no lock on their names: it may be thousands.
 pub(crate) fn lock_versions(c: &mut Conn, repository: i64, names: &[String]) -> Outcome<()> {
     version::table

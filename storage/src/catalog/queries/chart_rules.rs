@@ -186,6 +186,7 @@ fn check_file(c: &mut Conn, new: &NewManifest) -> Outcome<()> {
         .select(repository::full_name)
         .first::<String>(c)?;
     let (prefix, _) = Prefix::of(&parse(&full)?);
+    super::dialect::lock_chart_file(c, prefix.as_str(), &facts.file())?;
     let other = with_versions!()
         .filter(chart::prefix.eq(prefix.as_str()))
         .filter(chart::file.eq(facts.file()))

@@ -153,7 +153,7 @@ fn tags_of(c: &mut Conn, found: &[Found]) -> Outcome<HashMap<(i64, String), Vec<
         .filter(version::repository.eq_any(ids))
         .filter(version::digest.eq_any(digests))
         .filter(version::state.eq(LIVE))
-        .order((version::repository, version::name))
+        // In no order: for one SQLite would read all tags of these repositories.
         .limit(TAGS)
         .select((version::repository, version::digest, version::name))
         .load::<(i64, String, String)>(c)?;
@@ -161,5 +161,6 @@ fn tags_of(c: &mut Conn, found: &[Found]) -> Outcome<HashMap<(i64, String), Vec<
     for (id, digest, name) in rows {
         tags.entry((id, digest)).or_default().push(name);
     }
+    tags.values_mut().for_each(|names| names.sort_unstable());
     Ok(tags)
 }

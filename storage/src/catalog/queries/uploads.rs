@@ -102,6 +102,16 @@ pub(crate) fn claim_upload(
     row.map(value).transpose()
 }
 
+pub(crate) fn reclaim_upload(c: &mut Conn, id: &UploadId, epoch: &i64, expires_at: &Millis) -> Outcome<Option<Upload>> {
+    let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
+    let row = diesel::update(session)
+        .set((upload::epoch.eq(upload::epoch + 1), upload::expires_at.eq(*expires_at)))
+        .returning(upload::all_columns)
+        .get_result::<Row>(c)
+        .optional()?;
+    row.map(value).transpose()
+}
+
 pub(crate) fn advance_upload(c: &mut Conn, id: &UploadId, epoch: &i64, offset: &u64, expires_at: &Millis) -> Outcome<bool> {
     let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
     let moved = diesel::update(session)
