@@ -137,13 +137,17 @@ pub(crate) enum ProjectCommand {
     Revoke { project: String, principal: String },
     /// Open a project to everybody, or close it.
     Public { project: String, switch: Switch },
-    /// Change a setting of a project.
+    /// Change a setting of a project, or several.
+    #[command(group(clap::ArgGroup::new("settings").required(true).multiple(true)))]
     Set {
         project: String,
         /// Whether a chart version that was published may be replaced, by an upload that says so (`?force`) and comes from
         /// somebody who may overwrite.
-        #[arg(long, required = true)]
-        mutable_versions: Switch,
+        #[arg(long, group = "settings")]
+        mutable_versions: Option<Switch>,
+        /// Whether a file keeps its content for as long as it is there, also from who may overwrite.
+        #[arg(long, group = "settings")]
+        immutable_files: Option<Switch>,
     },
     /// List the members of a project.
     Members { project: String },

@@ -107,9 +107,14 @@ fn with_config(typed: Typed, loaded: Loaded, globals: &Globals) -> anyhow::Resul
             name: project,
             public: switch == Switch::On,
         },
-        Typed::Project(ProjectCommand::Set { project, mutable_versions }) => Command::ProjectSet {
+        Typed::Project(ProjectCommand::Set {
+            project,
+            mutable_versions,
+            immutable_files,
+        }) => Command::ProjectSet {
             name: project,
-            mutable_versions: mutable_versions == Switch::On,
+            mutable_versions: mutable_versions.map(|switch| switch == Switch::On),
+            immutable_files: immutable_files.map(|switch| switch == Switch::On),
         },
         Typed::Project(ProjectCommand::Members { project }) => Command::ProjectMembers { name: project },
         Typed::Fsck { quick } => Command::Fsck { quick },

@@ -20,10 +20,12 @@ use crate::sums::{FileSums, Promised};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use turns::Turns;
 
 mod acknowledge;
 mod join;
 mod rescue;
+mod turns;
 
 /// Bytes of one stream after which free space is looked at again.
 const CHECK_EVERY: u64 = 64 * 1024 * 1024;
@@ -74,6 +76,7 @@ pub struct Uploads {
     ending: Arc<Ending>,
     /// The right to join parts, which reads and writes all of their bytes.
     joins: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 impl Uploads {
@@ -85,6 +88,7 @@ impl Uploads {
             catalog,
             limits,
             ending: Arc::default(),
+            turns: Arc::default(),
         }
     }
 
@@ -123,6 +127,7 @@ impl Uploads {
     /// As [`Uploads::status`].
     pub async fn evict(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Upload> {
         self.ending.settled(id).await;
+        let _turn = self.turns.take(id).await;
         let claimed = self.catalog.claim_upload(id, repository, by.clone(), self.expiry()).await?;
         let mut session = claimed.ok_or_else(unknown)?;
         self.blobs.fence(id).await?;
@@ -155,6 +160,7 @@ impl Uploads {
     /// As [`Uploads::status`].
     pub async fn take_over(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
         self.ending.settled(id).await;
+        let _turn = self.turns.take(id).await;
         let mut session = self
             .catalog
             .claim_upload(id, repository, by, self.expiry())

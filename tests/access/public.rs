@@ -78,7 +78,10 @@ fn only_administrators_make_a_project_by_pushing_into_it() {
 
     server.admin().push("fresh/app", "1.0", "an image");
     let projects = server.cli(&["project", "list", "--output", "json"]).stdout;
-    assert_eq!(projects.trim(), r#"[{"mutable_versions":"no","name":"fresh","public":"no"}]"#);
+    assert_eq!(
+        projects.trim(),
+        r#"[{"immutable_files":"no","mutable_versions":"no","name":"fresh","public":"no"}]"#
+    );
 }
 
 #[test]

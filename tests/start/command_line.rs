@@ -27,7 +27,7 @@ fn manage(server: &TestServer) {
     );
     assert_eq!(
         output(server.cli(&["project", "list", "--output", "json"])),
-        json!([{"name": "acme", "public": "yes", "mutable_versions": "no"}])
+        json!([{"name": "acme", "public": "yes", "mutable_versions": "no", "immutable_files": "no"}])
     );
     assert_eq!(
         output(server.cli(&["project", "members", "acme", "--output", "json"])),
@@ -40,15 +40,20 @@ fn manage(server: &TestServer) {
     assert_eq!(table.stdout, "NAME   ADMIN  STATE\nadmin  yes    enabled\njo     no     disabled\n");
     server.cli(&["user", "enable", "jo"]).expect(0);
     server.cli(&["project", "revoke", "acme", "jo"]).expect(0);
-    let set = server.cli(&["project", "set", "acme", "--mutable-versions", "on"]).expect(0);
-    assert_eq!(set.stderr, "published versions in project acme now may be replaced by force\n");
+    let set = ["project", "set", "acme", "--mutable-versions", "on", "--immutable-files", "on"];
+    assert_eq!(
+        server.cli(&set).expect(0).stderr,
+        "published versions in project acme now may be replaced by force\nfiles in project acme now keep their content\n"
+    );
+    let nothing = server.cli(&["project", "set", "acme"]).expect(2);
+    assert!(nothing.stderr.contains("--immutable-files"), "{}", nothing.stderr);
     assert_eq!(output(server.cli(&["project", "members", "acme", "--output", "json"])), json!([]));
     server
         .cli_with(&["user", "passwd", "jo", "--password-stdin"], "second-password")
         .expect(0);
     assert_eq!(
         output(server.cli(&["project", "list", "--output", "json"])),
-        json!([{"name": "acme", "public": "no", "mutable_versions": "yes"}])
+        json!([{"name": "acme", "public": "no", "mutable_versions": "yes", "immutable_files": "yes"}])
     );
 }
 

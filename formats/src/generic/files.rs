@@ -16,7 +16,7 @@ use crate::handler::{Body, Reply, ReplyBody};
 use crate::json_error;
 use crate::range::{Wanted, boundary, content_range, multipart};
 use futures_util::{future, stream};
-use granary_storage::catalog::{Changed, FilePlace, FileStored, FileView, NewFile, StorageFormat};
+use granary_storage::catalog::{Changed, FilePlace, FileStored, FileView, IMMUTABLE, NewFile, StorageFormat};
 use granary_storage::name::FilePath;
 use granary_storage::sums::{FileSums, Sum};
 use granary_storage::upload::Home;
@@ -299,6 +299,10 @@ async fn check_place(stores: &Stores, granted: &Granted<Op>, put: &PutFile) -> R
         return Err(Error::new(ErrorKind::PreconditionFailed, What::File, sentence));
     }
     let same = |current: Digest| promised == Some(&Sum::from(current));
+    if place.immutable && place.current.is_some_and(|current| !same(current)) {
+        let sentence = format!("{path} exists, and {IMMUTABLE}; if it is the same content, say so with X-Checksum-Sha256");
+        return Err(Error::new(ErrorKind::Conflict, What::File, sentence));
+    }
     if granted.optional(OPTIONAL_OVERWRITE) != Held::Yes && place.current.is_some_and(|current| !same(current)) {
         let sentence = format!("{path} exists, and {OTHER_CONTENT}; if it is the same content, say so with X-Checksum-Sha256");
         return Err(Error::new(ErrorKind::Conflict, What::File, sentence));

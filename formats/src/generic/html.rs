@@ -171,6 +171,8 @@ fn escaped(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            // What turns the direction of writing round makes one extension look like another.
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => escaped.push(char::REPLACEMENT_CHARACTER),
             letter => escaped.push(letter),
         }
     }
@@ -180,6 +182,16 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_text_that_reads_as_it_is_written() {
+        assert_eq!(
+            escaped("<a href='x' title=\"y\">&"),
+            "&lt;a href=&#39;x&#39; title=&quot;y&quot;&gt;&amp;"
+        );
+        assert_eq!(escaped("photo_\u{202E}gnp.exe"), "photo_\u{FFFD}gnp.exe");
+        assert_eq!(escaped("תיעוד.txt"), "תיעוד.txt");
+    }
 
     #[test]
     fn a_size_is_told_in_the_unit_that_people_read() {

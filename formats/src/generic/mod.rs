@@ -42,6 +42,8 @@ mod files_tests;
 #[cfg(test)]
 mod folder_tests;
 #[cfg(test)]
+mod immutable_tests;
+#[cfg(test)]
 mod parse_tests;
 #[cfg(test)]
 mod sidecar_tests;

@@ -44,6 +44,8 @@ pub(super) fn unescape(text: &str) -> Result<String> {
     if !well_formed {
         return Err(bad("write a percent sign in a file's name as %25"));
     }
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| bad("a file's path is UTF-8"))?;
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| bad("a path, with its parameters, is UTF-8"))?;
     Ok(decoded.into_owned())
 }

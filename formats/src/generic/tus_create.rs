@@ -16,7 +16,7 @@ use crate::dispatch::Granted;
 use crate::gate::Held;
 use crate::handler::{Body, Head, Reply};
 use granary_storage::blob::ByteStream;
-use granary_storage::catalog::{FilePlace, NewTusUpload, Repository, RepositoryId, StorageFormat, TusUpload};
+use granary_storage::catalog::{FilePlace, IMMUTABLE, NewTusUpload, Repository, RepositoryId, StorageFormat, TusUpload};
 use granary_storage::limits::Limits;
 use granary_storage::name::FilePath;
 use granary_storage::{Algorithm, Error, ErrorKind, Result, Stores, What};
@@ -131,6 +131,11 @@ pub(super) async fn check_place(stores: &Stores, repository: Option<&Repository>
     };
     if let Some(other) = place.in_the_way {
         let sentence = format!("{other} is a file, and no path can be a file and a folder");
+        return Err(Error::new(ErrorKind::PreconditionFailed, What::File, sentence));
+    }
+    // Damaged, it may be mended by the same content.
+    if place.immutable && !place.damaged {
+        let sentence = format!("{path} exists, and {IMMUTABLE}");
         return Err(Error::new(ErrorKind::PreconditionFailed, What::File, sentence));
     }
     if place.current.is_some() && !may_overwrite {

@@ -1,6 +1,7 @@
 //! How two versions of a chart differ, as JSON for scripts and as a patch for people (`chart/compare.rs`).
 
 use super::chart::{Differing, Part, compare};
+use super::mend;
 use super::op::{Act, Op};
 use super::published::inspect;
 use super::read::{LATEST, latest, listed, of_version, unknown};
@@ -142,8 +143,7 @@ async fn admitted(stores: &Stores, granted: &Granted<Op>, tag: &Reference, head:
 
 async fn archive(stores: &Stores, granted: &Granted<Op>, chart: &Chart) -> Result<BlobView> {
     let repository = granted.existing_repository()?.id;
-    let archive = stores.catalog.blob(repository, chart.content).await?;
-    archive.ok_or_else(|| unknown("the chart is not here"))
+    mend::part(stores, repository, chart.content).await
 }
 
 /// What is told, as JSON has it.

@@ -10,6 +10,7 @@ mod diff;
 mod form;
 mod index;
 mod marks;
+mod mend;
 mod op;
 mod parameter;
 mod parse;
@@ -27,6 +28,8 @@ mod upload;
 mod agreement_tests;
 #[cfg(test)]
 mod api_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod diff_tests;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What ChartMuseum's API shows of a version besides its entry: files of the archive, read from it anew each time.
 
 use super::chart::{Kept, Part};
+use super::mend;
 use super::op::{Act, Op};
 use super::published::inspect;
 use super::read::{caching, latest, listed, of_version, unknown};
@@ -33,8 +34,7 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(absent());
     }
     let repository = granted.existing_repository()?.id;
-    let archive = stores.catalog.blob(repository, chart.content).await?;
-    let archive = archive.ok_or_else(|| unknown("the chart is not here"))?;
+    let archive = mend::part(stores, repository, chart.content).await?;
     let unpacking = stores.unpack(1)?;
     let (of, part) = (stores.clone(), *part);
     // On a task of its own: what was begun goes on when who asks goes away, and keeps its place until it ends.

@@ -4,6 +4,7 @@
 
 use super::chart::Inspected;
 use super::form::{Counted, Form};
+use super::mend;
 use super::op::{Act, Op, Upload};
 use super::parse::tag_of;
 use super::published::{PROVENANCE, inspect};
@@ -40,11 +41,14 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
     };
     signed.check(name, version, &chart.content)?;
     match chart.provenance {
-        Some(known) if known == digest => return Ok(saved(None)),
+        Some(known) if known == digest => {
+            mend::bytes(stores, granted, repository.id, bytes).await?;
+            return Ok(saved(None));
+        }
         Some(_) => may_replace(stores, granted, &place, &chart, force).await?,
         None => {}
     }
-    let archive = stores.catalog.blob(repository.id, chart.content).await?.ok_or_else(absent)?;
+    let archive = mend::part(stores, repository.id, chart.content).await?;
     let inspected = inspect(stores, &archive, None).await?;
     Ok(saved(add(stores, granted, repository.id, &chart, inspected, bytes).await?))
 }

@@ -3,6 +3,7 @@
 use super::Helm;
 use super::chart::Version;
 use super::index::{Index, Place, entry, list};
+use super::mend;
 use super::op::{Act, Op, Page};
 use super::parse::tag_of;
 use super::rfc3339;
@@ -287,8 +288,7 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         (true, None) => return Err(unknown("the chart has no provenance")),
     };
     let repository = granted.existing_repository()?.id;
-    let blob = stores.catalog.blob(repository, digest).await?;
-    let blob = blob.ok_or_else(|| unknown("the chart is not here"))?.blob;
+    let blob = mend::part(stores, repository, digest).await?.blob;
     // What may change under the name of a version that stays is whether it is signed; and who has a yanked one should hear
     // of it each time.
     let caching = match *provenance || chart.yanked.is_some() {

@@ -5,7 +5,7 @@ use super::chart::{Inspected, Inspection, Metadata, Signed};
 use super::form::{Counted, Form};
 use super::op::{Act, Op, Upload};
 use super::{CONFIG, CONTENT, PROVENANCE};
-use super::{provenance, rfc3339, taken};
+use super::{mend, provenance, rfc3339, taken};
 use crate::dispatch::{Granted, WARNING, warning, yanked};
 use crate::handler::{Body, Reply};
 use crate::json_error::json_reply;
@@ -66,12 +66,12 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
             publish(stores, granted, writing, &repository, &received, terms).await?;
             None
         }
-        Place::Same => {
-            writing.give_up().await?;
+        Place::Same(at, chart) => {
+            mend::with(stores, granted, at, &chart, writing, &received).await?;
             None
         }
         Place::Unsigned(at, chart, provenance) => {
-            writing.give_up().await?;
+            mend::with(stores, granted, at, &chart, writing, &received).await?;
             provenance::add(stores, granted, at, &chart, received.chart, provenance).await?
         }
     };
@@ -229,7 +229,7 @@ enum Place {
     /// Nothing, or what it may take the place of.
     Open(Terms),
     /// All of it.
-    Same,
+    Same(RepositoryId, Box<Chart>),
     /// The chart, to which its provenance is to be added.
     Unsigned(RepositoryId, Box<Chart>, Bytes),
 }
@@ -309,7 +309,7 @@ async fn meet(stores: &Stores, granted: &Granted<Op>, name: &RepositoryName, rec
     let place = match vouched {
         _ if !live => Place::Open(terms),
         (Some(provenance), None) => Place::Unsigned(repository.id, Box::new(chart), provenance.clone()),
-        _ => Place::Same,
+        _ => Place::Same(repository.id, Box::new(chart)),
     };
     Ok(Known { place, yanked })
 }

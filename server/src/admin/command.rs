@@ -2,6 +2,7 @@
 
 use crate::auth::{Passwords, check_account_name, check_password};
 use granary_storage::access::Role;
+use granary_storage::catalog::Project;
 use granary_storage::fsck;
 use granary_storage::name::ProjectName;
 use granary_storage::{Error, Result, Stores, What};
@@ -33,7 +34,11 @@ pub(crate) enum Command {
     /// Open a project to everybody, or close it.
     ProjectPublic { name: String, public: bool },
     /// Let published chart versions be replaced in a project, or not.
-    ProjectSet { name: String, mutable_versions: bool },
+    ProjectSet {
+        name: String,
+        mutable_versions: Option<bool>,
+        immutable_files: Option<bool>,
+    },
     /// Give an account a role.
     ProjectGrant { project: String, account: String, role: String },
     /// Take an account's role away.
@@ -136,14 +141,27 @@ impl Admin {
                 catalog.set_project_public(name.parse()?, public, by).await?;
                 Outcome::Done(format!("project {name} is now {}", if public { "public" } else { "private" }))
             }
-            Command::ProjectSet { name, mutable_versions } => {
-                catalog.set_mutable_versions(name.parse()?, mutable_versions, by).await?;
-                let may = if mutable_versions {
-                    "may be replaced by force"
-                } else {
-                    "stay as they are"
-                };
-                Outcome::Done(format!("published versions in project {name} now {may}"))
+            Command::ProjectSet {
+                name,
+                mutable_versions,
+                immutable_files,
+            } => {
+                let mut done = Vec::new();
+                if let Some(mutable) = mutable_versions {
+                    catalog.set_mutable_versions(name.parse()?, mutable, by.clone()).await?;
+                    let may = if mutable { "may be replaced by force" } else { "stay as they are" };
+                    done.push(format!("published versions in project {name} now {may}"));
+                }
+                if let Some(immutable) = immutable_files {
+                    catalog.set_immutable_files(name.parse()?, immutable, by).await?;
+                    let may = if immutable {
+                        "keep their content"
+                    } else {
+                        "may be replaced by who may overwrite"
+                    };
+                    done.push(format!("files in project {name} now {may}"));
+                }
+                Outcome::Done(done.join("\n"))
             }
             Command::ProjectGrant { project, account, role } => {
                 let role: Role = role.parse()?;
@@ -206,12 +224,18 @@ impl Admin {
             let page = self.stores.catalog.projects(after.map(|name| name.to_string()), PAGE).await?;
             after = page.last().map(|project| project.name.clone());
             let full = page.len() == PAGE;
-            rows.extend(
-                page.into_iter()
-                    .map(|project| vec![project.name.to_string(), yes(project.public), yes(project.mutable_versions)]),
-            );
+            rows.extend(page.into_iter().map(|project| {
+                let Project {
+                    name,
+                    public,
+                    mutable_versions,
+                    immutable_files,
+                    ..
+                } = project;
+                vec![name.to_string(), yes(public), yes(mutable_versions), yes(immutable_files)]
+            }));
             if !full {
-                return Ok(table(&["NAME", "PUBLIC", "MUTABLE_VERSIONS"], rows));
+                return Ok(table(&["NAME", "PUBLIC", "MUTABLE_VERSIONS", "IMMUTABLE_FILES"], rows));
             }
         }
     }

@@ -316,6 +316,9 @@ units! {
     /// Lets published chart versions be replaced in a project, or lets them stay as they are. `NotFound`/`Project`.
     pub write set_mutable_versions(name: ProjectName, mutable: bool, by: Arc<str>) -> () => set_mutable_versions
         forgets |cache, _| cache.projects.forget(&name);
+    /// Has the files of a project keep their content, or be as who may overwrite wants them. `NotFound`/`Project`.
+    pub write set_immutable_files(name: ProjectName, immutable: bool, by: Arc<str>) -> () => set_immutable_files
+        forgets |cache, _| cache.projects.forget(&name);
     /// Gives an account a role. `NotFound`/`Project`, `NotFound`/`Credentials`.
     pub write grant(project: ProjectName, account: String, role: Role, by: Arc<str>) -> () => grant
         forgets |cache, _| cache.facts.forget_all();

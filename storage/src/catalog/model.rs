@@ -42,6 +42,8 @@ pub struct Project {
     pub created_at: Millis,
     /// Whether a published chart version may be replaced, by who may overwrite and says that it is to be.
     pub mutable_versions: bool,
+    /// Whether a file keeps its content for as long as it is there, also from who may overwrite.
+    pub immutable_files: bool,
 }
 
 /// What a repository holds.

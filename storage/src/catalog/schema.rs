@@ -8,6 +8,7 @@ diesel::table! {
         public -> Bool,
         created_at -> BigInt,
         mutable_versions -> Bool,
+        immutable_files -> Bool,
     }
 }
 

@@ -57,6 +57,7 @@ impl Uploads {
     /// A session from its first byte on, whatever an earlier attempt has left of it.
     async fn start_over(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
         self.check_space().await?;
+        let _turn = self.turns.take(id).await;
         let session = self.catalog.claim_upload(id, repository, by.clone(), self.expiry()).await?;
         let session = session.ok_or_else(unknown)?;
         let writer = match self.blobs.resume(id, session.algorithm, 0).await {

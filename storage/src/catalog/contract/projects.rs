@@ -9,6 +9,7 @@ on_each_database!(
     projects_are_listed_bytewise_in_pages,
     a_project_is_opened_and_closed,
     a_project_lets_versions_be_replaced_or_not,
+    a_project_has_its_files_keep_their_content_or_not,
     a_role_is_granted_changed_and_taken_away,
     what_does_not_exist_has_no_members,
 );
@@ -68,6 +69,23 @@ async fn a_project_lets_versions_be_replaced_or_not(database: &TestDatabase) {
         assert_eq!((found.mutable_versions, found.public), (mutable, false));
     }
     let absent = catalog.set_mutable_versions(project_name("other"), true, somebody()).await;
+    assert_eq!(refusal(absent), (ErrorKind::NotFound, What::Project));
+    assert_eq!(
+        events_after(catalog, 0).await,
+        ["project.created", "project.changed", "project.changed"]
+    );
+}
+
+async fn a_project_has_its_files_keep_their_content_or_not(database: &TestDatabase) {
+    let catalog = &database.catalog;
+    let acme = || project_name("acme");
+    assert!(!create(catalog, "acme", None).await.unwrap().immutable_files);
+    for immutable in [true, false] {
+        catalog.set_immutable_files(acme(), immutable, somebody()).await.unwrap();
+        let found = catalog.project(acme()).await.unwrap().unwrap();
+        assert_eq!((found.immutable_files, found.mutable_versions), (immutable, false));
+    }
+    let absent = catalog.set_immutable_files(project_name("other"), true, somebody()).await;
     assert_eq!(refusal(absent), (ErrorKind::NotFound, What::Project));
     assert_eq!(
         events_after(catalog, 0).await,

@@ -78,7 +78,7 @@ macro_rules! reader {
     ($name:ident, $connection:ty) => {
         fn $name(connection: &mut $connection) -> Vec<(&'static str, BTreeSet<String>)> {
             read_tables!(connection,
-                project: (i64, String, bool, i64, bool),
+                project: (i64, String, bool, i64, bool, bool),
                 repository: (i64, i64, String, String, i64),
                 blob: (String, i64, String, Vec<u8>, String, i64, Option<String>, Option<String>, Option<String>),
                 repository_blob: (i64, String, i64),

@@ -9,6 +9,9 @@ use crate::name::FilePath;
 use crate::sums::FileSums;
 use std::sync::Arc;
 
+/// Why nothing else is stored at the path of a file that keeps its content.
+pub const IMMUTABLE: &str = "the files of its project keep their content; store it at another path";
+
 /// A file to be stored under a path. Its bytes are linked in the repository already.
 #[derive(Clone, Debug)]
 pub struct NewFile {
@@ -99,6 +102,8 @@ pub struct FilePlace {
     pub changed: Option<Changed>,
     /// Whether its bytes were found damaged, and are set aside until they are stored again.
     pub damaged: bool,
+    /// Whether that file keeps its content: its project lets none be replaced.
+    pub immutable: bool,
     /// The files beside it that are named as its checksums are (`fw.bin.sha256`), as far as they can be read.
     pub sidecars: Vec<FileView>,
     /// A file that would have to be a folder, or one in the folder that would have to be a file.

@@ -2,7 +2,7 @@
 
 use super::super::super::fault::{Outcome, refuse};
 use super::super::super::model::{Changed, Condition, FilePlace, RepositoryId};
-use super::super::super::schema::{blob, version, version_history};
+use super::super::super::schema::{blob, project, repository, version, version_history};
 use super::Conn;
 use super::files::{behind, files};
 use super::rows::{LIVE, parse};
@@ -102,6 +102,7 @@ pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePat
             state.first::<String>(c).optional()?.is_some_and(|state| state != LIVE)
         }
     };
+    let immutable = current.is_some() && immutable(c, repository.0)?;
     let names = SumKind::ALL.map(|kind| format!("{path}.{}", kind.as_str()));
     let mut sidecars = files(c, repository, &names)?;
     sidecars.retain(|sidecar| !sidecar.damaged);
@@ -109,9 +110,19 @@ pub(crate) fn file_place(c: &mut Conn, repository: &RepositoryId, path: &FilePat
         current,
         changed,
         damaged,
+        immutable,
         sidecars,
         in_the_way: in_the_way(c, repository.0, path)?,
     })
+}
+
+/// Whether the files of the repository keep their content.
+pub(super) fn immutable(c: &mut Conn, repository: i64) -> Outcome<bool> {
+    Ok(repository::table
+        .inner_join(project::table)
+        .filter(repository::id.eq(repository))
+        .select(project::immutable_files)
+        .first(c)?)
 }
 
 /// A file that stands where a folder would have to be, or in the folder that would have to be a file.

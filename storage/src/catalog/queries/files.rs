@@ -4,11 +4,11 @@
 //! own alone: two files of one folder do not wait for each other, and a file waits for those who need a folder there.
 
 use super::super::super::fault::{Outcome, refuse};
-use super::super::super::model::{Condition, EdgeRole, FileStored, FileView, Kind, NewFile, RepositoryId};
+use super::super::super::model::{Condition, EdgeRole, FileStored, FileView, IMMUTABLE, Kind, NewFile, RepositoryId};
 use super::super::super::schema::{artifact, blob, edge, repository_blob, version, version_history};
 use super::Conn;
 use super::blobs::{link, linked};
-use super::file_place::{in_the_way, standing};
+use super::file_place::{immutable, in_the_way, standing};
 use super::holders::holds;
 use super::labels::{relabel, set_labels};
 use super::manifests::trash_name;
@@ -135,6 +135,9 @@ pub(crate) fn put_file(c: &mut Conn, new: &NewFile) -> Outcome<FileStored> {
     let retyped = new.media_type.is_some() && new.media_type != standing.media_type;
     if same && !relabelled && !retyped {
         return Ok(FileStored::Unchanged);
+    }
+    if current.is_some() && !same && immutable(c, repository)? {
+        return refuse(ErrorKind::Conflict, What::File, format!("{} exists, and {IMMUTABLE}", new.path));
     }
     if current.is_some() && !new.may_overwrite {
         let other = match (same, relabelled) {

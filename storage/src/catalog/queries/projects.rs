@@ -13,15 +13,16 @@ use diesel::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
 
-type Row = (i64, String, bool, i64, bool);
+type Row = (i64, String, bool, i64, bool, bool);
 
-fn value((id, name, public, created_at, mutable_versions): Row) -> Outcome<Project> {
+fn value((id, name, public, created_at, mutable_versions, immutable_files): Row) -> Outcome<Project> {
     Ok(Project {
         id: ProjectId(id),
         name: parse(&name)?,
         public,
         created_at,
         mutable_versions,
+        immutable_files,
     })
 }
 
@@ -117,6 +118,22 @@ pub(crate) fn set_mutable_versions(c: &mut Conn, name: &ProjectName, mutable: &b
         "project.changed",
         None,
         &json!({"project": name.as_str(), "mutable_versions": mutable}),
+    )
+}
+
+pub(crate) fn set_immutable_files(c: &mut Conn, name: &ProjectName, immutable: &bool, by: &Arc<str>) -> Outcome<()> {
+    let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
+        .set(project::immutable_files.eq(*immutable))
+        .execute(c)?;
+    if changed == 0 {
+        return absent(name);
+    }
+    record(
+        c,
+        by,
+        "project.changed",
+        None,
+        &json!({"project": name.as_str(), "immutable_files": immutable}),
     )
 }
 
