@@ -80,6 +80,11 @@ impl Ending {
         }
     }
 
+    /// Whether the session is being finished.
+    pub(crate) fn is_running(&self, upload: UploadId) -> bool {
+        self.lock().contains_key(&upload)
+    }
+
     /// What the session became, when it was finished a short while ago.
     pub(crate) fn finished(&self, upload: UploadId) -> Option<Finished> {
         self.finished.get(&upload)

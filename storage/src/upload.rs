@@ -19,7 +19,7 @@ use crate::name::RepositoryName;
 use crate::sums::{FileSums, Promised};
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use turns::Turns;
 
 mod acknowledge;
@@ -126,8 +126,7 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::status`].
     pub async fn evict(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Upload> {
-        self.ending.settled(id).await;
-        let _turn = self.turns.take(id).await;
+        let _turn = self.turn(id).await;
         let claimed = self.catalog.claim_upload(id, repository, by.clone(), self.expiry()).await?;
         let mut session = claimed.ok_or_else(unknown)?;
         self.blobs.fence(id).await?;
@@ -159,8 +158,7 @@ impl Uploads {
     /// # Errors
     /// As [`Uploads::status`].
     pub async fn take_over(&self, id: UploadId, repository: RepositoryId, by: Arc<str>) -> Result<Writing> {
-        self.ending.settled(id).await;
-        let _turn = self.turns.take(id).await;
+        let _turn = self.turn(id).await;
         let mut session = self
             .catalog
             .claim_upload(id, repository, by, self.expiry())
@@ -186,6 +184,18 @@ impl Uploads {
             remembered: false,
             unchecked: 0,
         })
+    }
+
+    /// Waits until nobody brings the session to its end and nobody else is claiming it.
+    async fn turn(&self, id: UploadId) -> OwnedMutexGuard<()> {
+        loop {
+            // Not while it has the turn: who joins parts ends the session first, and then claims it.
+            self.ending.settled(id).await;
+            let turn = self.turns.take(id).await;
+            if !self.ending.is_running(id) {
+                return turn;
+            }
+        }
     }
 
     /// Another writer for a session without a file.

@@ -138,7 +138,7 @@ fn what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing() {
     assert_eq!(server.cli(&["user", "list"]).expect(0).stdout, users);
     assert_eq!(
         server.cli(&["project", "list"]).expect(0).stdout,
-        "NAME  PUBLIC  MUTABLE_VERSIONS\nacme  no      no\n"
+        "NAME  PUBLIC  MUTABLE_VERSIONS  IMMUTABLE_FILES\nacme  no      no                no\n"
     );
 }
 

@@ -192,7 +192,7 @@ fn the_data_folder_may_lie_deep() {
     server.project("acme");
     assert_eq!(
         server.cli(&["project", "list"]).expect(0).stdout,
-        "NAME  PUBLIC  MUTABLE_VERSIONS\nacme  no      no\n"
+        "NAME  PUBLIC  MUTABLE_VERSIONS  IMMUTABLE_FILES\nacme  no      no                no\n"
     );
 }
 

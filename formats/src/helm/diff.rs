@@ -143,7 +143,7 @@ async fn admitted(stores: &Stores, granted: &Granted<Op>, tag: &Reference, head:
 
 async fn archive(stores: &Stores, granted: &Granted<Op>, chart: &Chart) -> Result<BlobView> {
     let repository = granted.existing_repository()?.id;
-    mend::part(stores, repository, chart.content).await
+    mend::archive(stores, repository, chart).await
 }
 
 /// What is told, as JSON has it.

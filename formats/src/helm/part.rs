@@ -34,7 +34,7 @@ pub(super) async fn part(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         return Err(absent());
     }
     let repository = granted.existing_repository()?.id;
-    let archive = mend::part(stores, repository, chart.content).await?;
+    let archive = mend::archive(stores, repository, &chart).await?;
     let unpacking = stores.unpack(1)?;
     let (of, part) = (stores.clone(), *part);
     // On a task of its own: what was begun goes on when who asks goes away, and keeps its place until it ends.

@@ -48,7 +48,7 @@ pub(super) async fn upload(stores: &Stores, granted: &Granted<Op>, body: Body) -
         Some(_) => may_replace(stores, granted, &place, &chart, force).await?,
         None => {}
     }
-    let archive = mend::part(stores, repository.id, chart.content).await?;
+    let archive = mend::archive(stores, repository.id, &chart).await?;
     let inspected = inspect(stores, &archive, None).await?;
     Ok(saved(add(stores, granted, repository.id, &chart, inspected, bytes).await?))
 }
@@ -83,7 +83,11 @@ pub(super) async fn add(
     provenance: Bytes,
 ) -> Result<Option<String>> {
     let digest = Digest::sha256(&provenance);
-    let why = if is_made_here(stores, repository, chart, &inspected).await? {
+    // The manifest's own comes back, where another was kept beside it.
+    let own = chart.digest == made_of(&inspected, Some((digest, provenance.len() as u64)));
+    let why = if own {
+        None
+    } else if is_made_here(stores, repository, chart, &inspected).await? {
         let received = Received {
             chart: inspected,
             provenance: Some(provenance.clone()),
@@ -105,11 +109,11 @@ pub(super) async fn add(
         )
         .await
         {
-            Err(error) if error.kind() == ErrorKind::Conflict && error.what() == What::Reference => "something refers to it",
+            Err(error) if error.kind() == ErrorKind::Conflict && error.what() == What::Reference => Some("something refers to it"),
             entered => return entered.map(|()| None),
         }
     } else {
-        "it was not made here"
+        Some("it was not made here")
     };
     store(stores, granted, repository, provenance).await?;
     let late = LateProvenance {
@@ -121,9 +125,9 @@ pub(super) async fn add(
         by: granted.by(),
     };
     stores.catalog.keep_provenance(Arc::new(late)).await?;
-    Ok(Some(format!(
-        "the provenance is served by the chart repository, and not over oci: the chart's manifest stays as it is, for {why}"
-    )))
+    Ok(why.map(|why| {
+        format!("the provenance is served by the chart repository, and not over oci: the chart's manifest stays as it is, for {why}")
+    }))
 }
 
 /// Whether the chart's manifest is the one that is made here of its archive, with its provenance or without any.

@@ -16,6 +16,8 @@ use granary_storage::Digest;
 use granary_storage::access::{Action, Actions};
 use serde_json::{Value, json};
 
+const MANIFEST: &str = "/v2/acme/web/manifests/1.0.0";
+
 stories! {
     provenance_that_is_pushed_over_oci_is_held_against_its_chart
     late_provenance_leaves_the_manifest_of_a_push_where_it_is
@@ -227,7 +229,7 @@ async fn a_provenance_goes_into_the_manifest_once_nothing_refers_to_that(world: 
     door.ask(&form("acme", &[("chart", &archive), ("prov", signed.as_bytes())]))
         .await
         .expect(201);
-    let chart = get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200);
+    let chart = get(&world, MANIFEST).await.expect(200);
     let mut signature = small_image("signature");
     signature["subject"] = described("application/vnd.oci.image.manifest.v1+json", &chart.body);
     door.ask(&blob("acme/web", "{}")).await.expect(201);
@@ -237,15 +239,43 @@ async fn a_provenance_goes_into_the_manifest_once_nothing_refers_to_that(world: 
         let answer = door.ask(&forced(other)).await.expect(201);
         let warning = answer.header("warning").unwrap();
         assert!(warning.contains("something refers to it"), "{warning}");
-        assert_eq!(
-            get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).digest(),
-            chart.digest()
-        );
+        assert_eq!(get(&world, MANIFEST).await.expect(200).digest(), chart.digest());
     }
+    // The one that the manifest names comes back in any case.
+    let file = "/helm/acme/charts/web-1.0.0.tgz.prov";
+    assert_eq!(door.ask(&forced(&signed)).await.expect(201).header("warning"), None);
+    assert_eq!(get(&world, file).await.expect(200).body, signed.as_bytes());
+    assert_eq!(
+        told(&world, "chart.vouched").await.last().unwrap()["provenance"],
+        json!(text(&signed))
+    );
+    door.ask(&forced(&others[0])).await.expect(201);
     door.ask(&Request::delete(format!("/v2/acme/web/manifests/{signature}")))
         .await
         .expect(202);
     assert_eq!(door.ask(&forced(&others[2])).await.expect(201).header("warning"), None);
-    let layers = get(&world, "/v2/acme/web/manifests/1.0.0").await.expect(200).json()["layers"].clone();
+    let layers = get(&world, MANIFEST).await.expect(200).json()["layers"].clone();
     assert_eq!(layers[1]["digest"], json!(text(&others[2])));
+    // Back at the first manifest, its own provenance counts, and not what was kept beside it once.
+    assert_eq!(door.ask(&forced(&signed)).await.expect(201).header("warning"), None);
+    assert_eq!(get(&world, MANIFEST).await.expect(200).digest(), chart.digest());
+    assert_eq!(get(&world, file).await.expect(200).body, signed.as_bytes());
+    assert_eq!(
+        told(&world, "chart.replaced").await.last().unwrap()["provenance"],
+        json!({"was": text(&others[2]), "is": text(&signed)})
+    );
+    // So it does by a form that replaces all of the chart.
+    let mut about = small_image("about");
+    about["subject"] = described("application/vnd.oci.image.manifest.v1+json", &chart.body);
+    door.ask(&manifest("acme/web", "about", &about)).await.expect(201);
+    door.ask(&forced(&others[0])).await.expect(201);
+    assert_eq!(get(&world, file).await.expect(200).body, others[0].as_bytes());
+    let_versions_be_replaced(&world, "acme").await;
+    let anew = form("acme", &[("chart", &archive), ("prov", signed.as_bytes()), ("force", b"true")]);
+    door.ask(&anew).await.expect(201);
+    assert_eq!(get(&world, file).await.expect(200).body, signed.as_bytes());
+    assert_eq!(
+        told(&world, "chart.replaced").await.last().unwrap()["provenance"],
+        json!({"was": text(&others[0]), "is": text(&signed)})
+    );
 }

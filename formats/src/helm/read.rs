@@ -282,13 +282,13 @@ pub(super) async fn file(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
     };
     let chart = granted.chart().ok_or_else(|| unknown("there is no such chart here"))?;
     granted.manifest()?;
-    let (digest, media_type) = match (provenance, chart.provenance) {
-        (false, _) => (chart.content, "application/gzip"),
-        (true, Some(digest)) => (digest, "application/pgp-signature"),
+    let repository = granted.existing_repository()?.id;
+    let (found, media_type) = match (provenance, chart.provenance) {
+        (false, _) => (mend::archive(stores, repository, chart).await?, "application/gzip"),
+        (true, Some(digest)) => (mend::provenance(stores, repository, digest).await?, "application/pgp-signature"),
         (true, None) => return Err(unknown("the chart has no provenance")),
     };
-    let repository = granted.existing_repository()?.id;
-    let blob = mend::part(stores, repository, digest).await?.blob;
+    let (blob, digest) = (found.blob.clone(), found.blob.digest);
     // What may change under the name of a version that stays is whether it is signed; and who has a yanked one should hear
     // of it each time.
     let caching = match *provenance || chart.yanked.is_some() {

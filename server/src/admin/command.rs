@@ -33,7 +33,7 @@ pub(crate) enum Command {
     ProjectList,
     /// Open a project to everybody, or close it.
     ProjectPublic { name: String, public: bool },
-    /// Let published chart versions be replaced in a project, or not.
+    /// Change settings of a project, at least one.
     ProjectSet {
         name: String,
         mutable_versions: Option<bool>,

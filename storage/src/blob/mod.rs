@@ -40,12 +40,6 @@ impl UploadId {
         Self(uuid::Uuid::new_v4())
     }
 
-    /// Which of so many places is its own, evenly.
-    pub(crate) fn spread(self, places: usize) -> usize {
-        let [.., last] = self.0.into_bytes();
-        usize::from(last) % places
-    }
-
     /// The one after this, which differs in the first 32 bits alone, for a second key where this one's is taken. As random as this one, so that nobody else has it;
     /// and always the same, so that a test which is run again does the same again.
     fn next(self) -> Self {

@@ -12,8 +12,7 @@ impl Writing {
         let Some(session) = &self.session else { return Ok(self) };
         let (engine, id, epoch) = (self.engine.clone(), session.id, session.epoch);
         let (home, by, remembered, unchecked) = (self.home.clone(), self.by.clone(), self.remembered, self.unchecked);
-        let turns = engine.turns.clone();
-        let _turn = turns.take(id).await;
+        let _turn = engine.turns.take(id).await;
         self.park().await?;
         let session = engine.catalog.reclaim_upload(id, epoch, engine.expiry()).await?;
         let mut session = session.ok_or_else(taken_over)?;

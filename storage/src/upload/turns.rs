@@ -5,22 +5,28 @@
 //! the file's lock decides, and who loses tries again.
 
 use crate::blob::UploadId;
-use tokio::sync::{Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::OwnedMutexGuard;
 
-/// Locks that all sessions share. Two sessions that share one wait a moment for each other.
-const LOCKS: usize = 64;
-
-pub(super) struct Turns([Mutex<()>; LOCKS]);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
-    }
-}
+/// A lock for each session that somebody is claiming.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<UploadId, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
-    /// Waits until nobody else is claiming the session.
-    pub(super) async fn take(&self, id: UploadId) -> MutexGuard<'_, ()> {
-        self.0[id.spread(LOCKS)].lock().await
+    /// Waits until nobody else is claiming the session. A claim may wait for a writer that reads all of a file.
+    pub(super) async fn take(&self, id: UploadId) -> OwnedMutexGuard<()> {
+        self.of(id).lock_owned().await
+    }
+
+    fn of(&self, id: UploadId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&id).and_then(Weak::upgrade) {
+            return known;
+        }
+        all.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        all.insert(id, Arc::downgrade(&turn));
+        turn
     }
 }

@@ -117,6 +117,31 @@ async fn a_stream_that_is_acknowledged_on_its_way_goes_on_unless_another_came() 
 }
 
 #[tokio::test]
+async fn who_claims_a_session_waits_for_who_is_claiming_it_and_for_who_ends_it() {
+    let waits = async |claim: &mut (dyn Future<Output = ()> + Unpin)| tokio::time::timeout(Duration::from_millis(50), claim).await.is_err();
+    for store in TestStore::all(&Limits::default()).await {
+        let uploads = &store.stores.uploads;
+        let (id, another) = (begun(&store).await, begun(&store).await);
+        let writing = open(&store, id).await;
+        let turn = uploads.turns.take(id).await;
+        let mut opening = Box::pin(async { drop(open(&store, id).await) });
+        let mut asking = Box::pin(async { drop(uploads.evict(id, store.repository, alice()).await.unwrap()) });
+        let mut going_on = Box::pin(async { drop(writing.acknowledge().await) });
+        assert!(waits(&mut opening).await && waits(&mut asking).await && waits(&mut going_on).await);
+        // Others do not.
+        open(&store, another).await.park().await.unwrap();
+        // Who began to end it while others waited has it until the end.
+        let running = uploads.bring_to_end(id);
+        drop(turn);
+        assert!(waits(&mut opening).await && waits(&mut asking).await);
+        going_on.await;
+        drop(running);
+        opening.await;
+        asking.await;
+    }
+}
+
+#[tokio::test]
 async fn files_are_joined_in_turn() {
     let limits = Limits {
         upload_joins: 1,

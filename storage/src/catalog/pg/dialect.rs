@@ -1,7 +1,7 @@
 //! What the queries need that PostgreSQL says its own way: locks, and which events are settled.
 //!
 //! Every transaction locks in this order, and rows of one table in the order of their keys, so that
-//! nobody waits in a circle: names, versions, blobs, links, artifacts, prefixes. `share_…` lets others count on
+//! nobody waits in a circle: names, versions, files of charts, blobs, links, artifacts, prefixes. `share_…` lets others count on
 //! the same rows and change none of them; `lock_…` is for who changes them. A statement after a lock
 //! sees what those left who had it before.
 
@@ -51,8 +51,7 @@ pub(crate) fn lock_prefix(c: &mut Conn, prefix: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Keeps others from giving a chart's file this name under this prefix, until the transaction ends. After the names and
-/// before [`lock_prefix`].
+/// Keeps others from giving a chart's file this name under this prefix, until the transaction ends.
 pub(crate) fn lock_chart_file(c: &mut Conn, prefix: &str, file: &str) -> Outcome<()> {
     // No repository has this number, so no name is locked under it.
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, -2))")

@@ -1,6 +1,6 @@
 //! Charts: what is known of one, and what a chart repository lists. What may become of one is `chart_rules.rs`.
 
-use super::super::super::charts::{Chart, ChartVersion, ChartsUnder, NewChart};
+use super::super::super::charts::{Chart, ChartVersion, ChartsUnder, NewChart, Over};
 use super::super::super::fault::Outcome;
 use super::super::super::model::{EdgeRole, NewManifest, ProjectId, Repository, RepositoryId, StorageFormat};
 use super::super::super::schema::{chart, chart_event, chart_mark, chart_unlisted, edge, project, repository, version};
@@ -201,18 +201,21 @@ pub(crate) fn chart_unlisted(c: &mut Conn, repository: &RepositoryId, digest: &D
         .optional()?)
 }
 
-/// Whether what is known of the manifest's chart is on record; so it is for one that holds none.
+/// Whether what is known of the manifest's chart is on record; so it is for one that holds none. Who takes the place of
+/// another chart, or of its provenance, says so of what was kept beside the manifest, too.
 pub(super) fn chart_is_known(c: &mut Conn, new: &NewManifest) -> Outcome<bool> {
     let digest = new.digest.to_string();
     match &new.chart {
         None => Ok(true),
         Some(NewChart::Unlisted(_)) => Ok(chart_unlisted(c, &new.repository, &new.digest)?.is_some()),
-        Some(NewChart::Listed(_)) => {
+        Some(NewChart::Listed(facts)) => {
             let known = chart::table
                 .filter(chart::repository.eq(new.repository.0))
                 .filter(chart::digest.eq(&digest))
-                .select(chart::digest);
-            Ok(known.first::<String>(c).optional()?.is_some())
+                .select(chart::provenance);
+            let said = facts.provenance.map(|digest| digest.to_string());
+            let known = known.first::<Option<String>>(c).optional()?;
+            Ok(known.is_some_and(|known| new.over == Over::Same || known == said))
         }
     }
 }

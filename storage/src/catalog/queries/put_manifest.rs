@@ -1,6 +1,6 @@
 //! Storing a manifest: one transaction for its bytes, its edges, its names and their history.
 
-use super::super::super::charts::NewChart;
+use super::super::super::charts::{NewChart, Over};
 use super::super::super::fault::{Fault, Outcome, refuse};
 use super::super::super::model::{EdgeRole, NewManifest, Stored};
 use super::super::super::schema::{artifact, edge, manifest, version, version_history};
@@ -53,8 +53,10 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
     }
     let moves = new.tags.iter().filter(|tag| current.get(tag.as_str()) != Some(&new.digest));
     let moves: Vec<&Tag> = moves.collect();
+    let known = live && chart_is_known(c, new)?;
+    let retold = live && !known && new.over != Over::Same;
     let mut listed = None;
-    for tag in &moves {
+    for tag in new.tags.iter().filter(|tag| retold || moves.contains(tag)) {
         let same_chart = check_version(c, new, tag)?;
         if !new.may_overwrite && !same_chart && current.contains_key(tag.as_str()) {
             return refuse(
@@ -65,7 +67,6 @@ pub(crate) fn put_manifest(c: &mut Conn, new: &NewManifest) -> Outcome<Stored> {
         }
         listed = listed.or(listed_under(c, repository, tag.as_str())?);
     }
-    let known = live && chart_is_known(c, new)?;
     if !live {
         check_references(c, new)?;
         store(c, new)?;
