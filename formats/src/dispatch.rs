@@ -289,7 +289,7 @@ const SLICE: usize = 64 * 1024;
 /// connection does not hold all of it a second time.
 fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Result<Reply> {
     let (len, stream, held) = match reply.body {
-        ReplyBody::Stream { len, stream } => (Some(len), stream, 1),
+        ReplyBody::Stream { len, piece, stream } => (Some(len), stream, piece),
         ReplyBody::Unsized { stream } => (None, stream, 1),
         ReplyBody::Bytes(bytes) if bytes.len() > SLICE => (Some(bytes.len() as u64), slices(bytes.clone()), bytes.len() as u64),
         small => {
@@ -303,7 +303,7 @@ fn counted(stores: &Stores, reader: Option<AccountId>, mut reply: Reply) -> Resu
     });
     let stream: ByteStream = Box::pin(stream);
     reply.body = match len {
-        Some(len) => ReplyBody::Stream { len, stream },
+        Some(len) => ReplyBody::stream(len, stream),
         None => ReplyBody::Unsized { stream },
     };
     Ok(reply)

@@ -163,6 +163,8 @@ pub enum ReplyBody {
     Stream {
         /// How many.
         len: u64,
+        /// How many of them come at a time, at most: the connection holds so many for a client that takes none.
+        piece: u64,
         /// The bytes.
         stream: ByteStream,
     },
@@ -177,6 +179,14 @@ pub enum ReplyBody {
         /// How many.
         len: u64,
     },
+}
+
+impl ReplyBody {
+    /// `len` bytes that come in pieces of 64 KiB at most, as they are read.
+    pub fn stream(len: u64, stream: ByteStream) -> Self {
+        let piece = 64 * 1024;
+        Self::Stream { len, piece, stream }
+    }
 }
 
 impl Reply {

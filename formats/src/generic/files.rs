@@ -79,7 +79,7 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         Wanted::Whole => {
             let stream = stores.read(blob, 0..blob.size).await?;
             let reply = reply(StatusCode::OK).header(CONTENT_TYPE, media_type.as_str());
-            Ok(reply.with(ReplyBody::Stream { len: blob.size, stream }))
+            Ok(reply.with(ReplyBody::stream(blob.size, stream)))
         }
         Wanted::One(range) => {
             let len = range.end - range.start;
@@ -87,13 +87,13 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
             let reply = reply(StatusCode::PARTIAL_CONTENT)
                 .header(CONTENT_TYPE, media_type.as_str())
                 .header(CONTENT_RANGE, content_range(&range, blob.size));
-            Ok(reply.with(ReplyBody::Stream { len, stream }))
+            Ok(reply.with(ReplyBody::stream(len, stream)))
         }
         Wanted::Many(ranges) => {
             let (len, stream) = multipart(stores, blob, ranges, &media_type);
             let content_type = format!("multipart/byteranges; boundary={}", boundary(blob));
             let reply = reply(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, content_type);
-            Ok(reply.with(ReplyBody::Stream { len, stream }))
+            Ok(reply.with(ReplyBody::stream(len, stream)))
         }
         Wanted::Unsatisfiable => {
             let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the file has {} bytes", blob.size));

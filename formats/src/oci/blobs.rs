@@ -47,19 +47,19 @@ pub(super) async fn read(stores: &Stores, granted: &Granted<Op>) -> Result<Reply
         _ if *head => Ok(whole(reply(StatusCode::OK)).with(ReplyBody::Omitted { len: blob.size })),
         Wanted::Whole => {
             let stream = stores.read(&blob, 0..blob.size).await?;
-            Ok(whole(reply(StatusCode::OK)).with(ReplyBody::Stream { len: blob.size, stream }))
+            Ok(whole(reply(StatusCode::OK)).with(ReplyBody::stream(blob.size, stream)))
         }
         Wanted::One(range) => {
             let len = range.end - range.start;
             let stream = stores.read(&blob, range.clone()).await?;
             let reply = whole(reply(StatusCode::PARTIAL_CONTENT)).header(CONTENT_RANGE, content_range(&range, blob.size));
-            Ok(reply.with(ReplyBody::Stream { len, stream }))
+            Ok(reply.with(ReplyBody::stream(len, stream)))
         }
         Wanted::Many(ranges) => {
             let content_type = format!("multipart/byteranges; boundary={}", boundary(&blob));
             let (len, stream) = multipart(stores, &blob, ranges, OCTETS);
             let reply = reply(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, content_type);
-            Ok(reply.with(ReplyBody::Stream { len, stream }))
+            Ok(reply.with(ReplyBody::stream(len, stream)))
         }
         Wanted::Unsatisfiable => {
             let refusal = Error::new(ErrorKind::BadRange, What::Range, format!("the blob has {} bytes", blob.size));

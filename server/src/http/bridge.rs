@@ -107,7 +107,7 @@ pub(super) fn respond(reply: Reply, head: bool) -> HttpResponse {
         ReplyBody::Unsized { .. } if head => BoxBody::new(NoBody::new()),
         ReplyBody::Unsized { stream } => BoxBody::new(BodyStream::new(stream)),
         ReplyBody::Bytes(bytes) => BoxBody::new(bytes),
-        ReplyBody::Stream { len, stream } => BoxBody::new(SizedStream::new(len, stream)),
+        ReplyBody::Stream { len, stream, .. } => BoxBody::new(SizedStream::new(len, stream)),
     };
     let mut response = HttpResponse::with_body(status, body);
     for (name, value) in &headers {

@@ -70,7 +70,7 @@ pub(in crate::generic) async fn read(
         return Ok(reply.with(ReplyBody::Omitted { len }));
     }
     let stream = begun(content(stores, archive, found, visit).await?).await?;
-    Ok(reply.with(ReplyBody::Stream { len, stream }))
+    Ok(reply.with(ReplyBody::stream(len, stream)))
 }
 
 /// Finds it. That is work, too, and takes a place among the downloads as long as it lasts.

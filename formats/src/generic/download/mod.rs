@@ -164,10 +164,7 @@ pub(super) async fn fetch(stores: &Stores, granted: &Granted<Op>) -> Result<Repl
         Format::TarGz => ReplyBody::Unsized {
             stream: pack::stream(plan, Some(visit)),
         },
-        Format::Zip | Format::Tar => ReplyBody::Stream {
-            len,
-            stream: pack::stream(plan, None),
-        },
+        Format::Zip | Format::Tar => ReplyBody::stream(len, pack::stream(plan, None)),
     };
     Ok(reply.with(body))
 }
