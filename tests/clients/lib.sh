@@ -177,7 +177,7 @@ stop_pid() {
 
 clean_up() {
   local status=$? mount
-  trap - EXIT
+  trap - EXIT ERR
   trap '' INT TERM HUP
   while [ "${#own_pids[@]}" -gt 0 ]; do
     stop_pid "${own_pids[-1]}" || true

@@ -24,7 +24,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # A server that is held still could not be asked to stop.
-trap 'status=$?; set +e; kill -CONT "${granary_pid:-}" 2>/dev/null; (exit $status); clean_up' EXIT
+trap 'status=$?; set +e; trap - ERR; kill -CONT "${granary_pid:-}" 2>/dev/null; (exit $status); clean_up' EXIT
 
 # --- those who push ---------------------------------------------------------------------------------------------
 
