@@ -10,7 +10,7 @@ use crate::clock;
 use crate::error::{ErrorKind, What};
 use crate::name::ProjectName;
 use diesel::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 type Row = (i64, String, bool, i64, bool, bool);
@@ -99,25 +99,19 @@ pub(crate) fn set_project_public(c: &mut Conn, name: &ProjectName, public: &bool
     let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
         .set(project::public.eq(*public))
         .execute(c)?;
-    if changed == 0 {
-        return absent(name);
-    }
-    record(c, by, "project.changed", None, &json!({"project": name.as_str(), "public": public}))
+    told(c, changed, name, &json!({"project": name.as_str(), "public": public}), by)
 }
 
 pub(crate) fn set_mutable_versions(c: &mut Conn, name: &ProjectName, mutable: &bool, by: &Arc<str>) -> Outcome<()> {
     let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
         .set(project::mutable_versions.eq(*mutable))
         .execute(c)?;
-    if changed == 0 {
-        return absent(name);
-    }
-    record(
+    told(
         c,
-        by,
-        "project.changed",
-        None,
+        changed,
+        name,
         &json!({"project": name.as_str(), "mutable_versions": mutable}),
+        by,
     )
 }
 
@@ -125,16 +119,21 @@ pub(crate) fn set_immutable_files(c: &mut Conn, name: &ProjectName, immutable: &
     let changed = diesel::update(project::table.filter(project::name.eq(name.as_str())))
         .set(project::immutable_files.eq(*immutable))
         .execute(c)?;
-    if changed == 0 {
-        return absent(name);
-    }
-    record(
+    told(
         c,
-        by,
-        "project.changed",
-        None,
+        changed,
+        name,
         &json!({"project": name.as_str(), "immutable_files": immutable}),
+        by,
     )
+}
+
+/// Puts on record what was changed of a project, if there is one.
+fn told(c: &mut Conn, changed: usize, name: &ProjectName, said: &Value, by: &str) -> Outcome<()> {
+    match changed {
+        0 => absent(name),
+        _ => record(c, by, "project.changed", None, said),
+    }
 }
 
 fn absent<T>(name: &ProjectName) -> Outcome<T> {

@@ -83,6 +83,18 @@ pub(crate) fn upload(c: &mut Conn, id: &UploadId, repository: &RepositoryId, pri
     row.map(value).transpose()
 }
 
+/// Begins a new epoch of a session, and gives it, where there is one.
+macro_rules! claimed {
+    ($c:expr, $session:expr, $expires_at:expr) => {{
+        let row = diesel::update($session)
+            .set((upload::epoch.eq(upload::epoch + 1), upload::expires_at.eq(*$expires_at)))
+            .returning(upload::all_columns)
+            .get_result::<Row>($c)
+            .optional()?;
+        row.map(value).transpose()
+    }};
+}
+
 pub(crate) fn claim_upload(
     c: &mut Conn,
     id: &UploadId,
@@ -94,22 +106,12 @@ pub(crate) fn claim_upload(
         .filter(upload::id.eq(id.to_string()))
         .filter(upload::repository.eq(repository.0))
         .filter(upload::principal.eq(principal.as_ref()));
-    let row = diesel::update(session)
-        .set((upload::epoch.eq(upload::epoch + 1), upload::expires_at.eq(*expires_at)))
-        .returning(upload::all_columns)
-        .get_result::<Row>(c)
-        .optional()?;
-    row.map(value).transpose()
+    claimed!(c, session, expires_at)
 }
 
 pub(crate) fn reclaim_upload(c: &mut Conn, id: &UploadId, epoch: &i64, expires_at: &Millis) -> Outcome<Option<Upload>> {
     let session = upload::table.filter(upload::id.eq(id.to_string())).filter(upload::epoch.eq(*epoch));
-    let row = diesel::update(session)
-        .set((upload::epoch.eq(upload::epoch + 1), upload::expires_at.eq(*expires_at)))
-        .returning(upload::all_columns)
-        .get_result::<Row>(c)
-        .optional()?;
-    row.map(value).transpose()
+    claimed!(c, session, expires_at)
 }
 
 pub(crate) fn advance_upload(c: &mut Conn, id: &UploadId, epoch: &i64, offset: &u64, expires_at: &Millis) -> Outcome<bool> {
